@@ -51,8 +51,8 @@ class CarrierClient(Protocol):
 
     Paths are relative to the carrier's ``host``; a full URL must lead to it. Redirects stay on the carrier's hosts.
     Deadlines, the body cap, quota and redaction are taken care of; safe methods are tried again, others never. An
-    answer that is not 2xx is raised: CarrierUnauthorized (401, 403), CarrierThrottled (429), CarrierRefused (other 4xx),
-    CarrierUnavailable (5xx, no answer).
+    answer that is not 2xx is raised: CarrierUnauthorized (401, 403), CarrierThrottled (429), CarrierRefused (other
+    4xx), CarrierUnavailable (5xx, no answer).
     """
 
     async def get(
