@@ -1,0 +1,123 @@
+"""The durable engine: a flow that was started is carried on after a crash, in this process or the next.
+
+DBOS Transact does the work behind this thin port, on a SQLite file beside the ledger or in a schema of the ledger's
+PostgreSQL database. What a flow does is decided by the ledger alone, so its database can be deleted at any time: the
+sweeper starts again whatever the ledger says is due. DBOS allows one engine a process; that singleton is its nature.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+from uuid import uuid4
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+Flow: TypeAlias = Callable[..., Json]
+
+APPLICATION_VERSION: Final = "1"
+"""Flows of every parcelhook with this version may carry on each other's work; raised when a flow's arguments change."""
+
+_current: Engine | None = None
+
+
+class Engine:
+    """Run named flows durably; a flow is a function of JSON values that may be called again after a crash.
+
+    ``executor_id`` is stable for a service, so that it carries on its own work after a restart, and unique for a
+    command. Errors a flow foresees are part of its answer; whatever it raises ends it and reaches ``run``'s caller.
+    """
+
+    def __init__(self, ledger_url: str, *, executor_id: str, flows: Mapping[str, Flow]) -> None:
+        self._flows = dict(flows)
+        self._database = _engine_database(ledger_url)
+        self._executor_id = executor_id
+
+    def __enter__(self) -> Self:
+        self.launch()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def launch(self) -> None:
+        """Open the engine's database and carry on what this executor left unfinished."""
+        global _current  # noqa: PLW0603 - DBOS is one a process, and so are we
+        if _current is not None:
+            msg = "an engine runs in this process already"
+            raise RuntimeError(msg)
+        _current = self
+        DBOS(
+            config=DBOSConfig(
+                name="parcelhook",
+                system_database_url=self._database.url.render_as_string(hide_password=False),
+                system_database_engine=self._database,
+                dbos_system_schema="parcelhook_engine",
+                application_version=APPLICATION_VERSION,
+                executor_id=self._executor_id,
+                log_level="CRITICAL",
+                enable_otlp=False,
+                notification_listener_polling_interval_sec=0.1,
+            )
+        )
+        DBOS.launch()
+
+    def run(self, flow: str, *arguments: Json) -> Json:
+        """Start a flow and wait for its answer."""
+        with SetWorkflowID(uuid4().hex):
+            return DBOS.start_workflow(_run_flow, flow, list(arguments)).get_result(polling_interval_sec=0.05)
+
+    def start(self, flow: str, *arguments: Json) -> None:
+        """Start a flow and return at once."""
+        with SetWorkflowID(uuid4().hex):
+            DBOS.start_workflow(_run_flow, flow, list(arguments))
+
+    def close(self) -> None:
+        """Stop the engine; a flow that still runs is carried on by the next launch."""
+        global _current  # noqa: PLW0603 - as above
+        DBOS.destroy()
+        self._database.dispose()
+        _current = None
+
+    def call(self, flow: str, arguments: Sequence[Json]) -> Json:
+        """Call a flow in this thread; a flow of another version answers with None and is left to the sweeper."""
+        function = self._flows.get(flow)
+        return None if function is None else function(*arguments)
+
+
+@DBOS.workflow(name="parcelhook.flow")
+def _run_flow(flow: str, arguments: Sequence[Json]) -> Json:
+    return DBOS.run_step({"name": flow}, _call, flow, arguments)
+
+
+def _call(flow: str, arguments: Sequence[Json]) -> Json:
+    if _current is None:
+        return None
+    return _current.call(flow, arguments)
+
+
+def _engine_database(ledger_url: str) -> sa.Engine:
+    url = sa.make_url(ledger_url)
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    path = Path(url.database or "parcelhook.sqlite")
+    engine = sa.create_engine(url.set(database=str(path.with_name(f"{path.stem}-engine{path.suffix or '.sqlite'}"))))
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # Python's own transaction control would begin writers as readers, which SQLite cannot upgrade under load.
+    connection.isolation_level = "IMMEDIATE"
+    # SQLite before 3.42 has no unixepoch('subsec'), and DBOS writes it into the file as a column default.
+    connection.create_function("unixepoch", -1, lambda *_: time.time())
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
+        connection.execute(f"PRAGMA {pragma}")
