@@ -14,13 +14,16 @@ from string import Formatter
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from parcelhook.definition import Definition
 from parcelhook.errors import InvalidCarrier
 from parcelhook.models import Model, Reason, Status
 
 PLACEHOLDERS = frozenset({"number", "postal_code", "country", "locale"})
+URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+"""What an ASCII URL may hold (RFC 3986): no blank, control, backslash, quote, brace or stray percent sign."""
+HOST_NAME = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
 
 
 class Capability(StrEnum):
@@ -69,13 +72,15 @@ class NumberFormat(Model):
     The pattern's group ``serial`` is what the check digit in group ``check`` is reckoned from; a group ``prefix`` marks
     literal text that only this carrier uses. ``rank`` (0 to 100) orders candidates and, divided by 100, is their
     confidence: it defaults to 90 for a prefix and a check digit, 70 for a prefix, 50 for a check digit, 20 for a
-    length. Below rank 5 a format counts only when its carrier is named. ``s10`` stands instead of a pattern for the
+    length. Below rank 5 a format counts only when its carrier is named. ``lengths`` are the only lengths that match
+    (empty: whatever the pattern takes), and let a number be told quickly. ``s10`` stands instead of a pattern for the
     Universal Postal Union's S10 numbers (two letters, eight digits, check digit, country) of the listed countries.
     """
 
     service: str
     id: str = ""
     pattern: str = ""
+    lengths: tuple[Annotated[int, Field(ge=1, le=100)], ...] = ()
     s10: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ()
     check_digit: CheckDigit | None = None
     rank: Annotated[int, Field(ge=0, le=100)] = -1
@@ -159,8 +164,9 @@ class Carrier(Model):
     ``{locale}``; ``landing_page`` is the page for a shipment whose postal code is missing, or whose carrier's page
     takes no number. ``link_hosts`` are further hosts a link hook may lead to. ``statuses`` maps a scan's code, or
     ``code/further code``, to a row; ``status_tables`` maps codes found in a scan's ``extra`` field of that name, and
-    ``status_order`` says which table is asked first. ``code_width`` pads numeric codes with zeros. ``host`` is the
-    API's base URL; ``time_zone`` the home zone for times that state none.
+    ``status_order`` says which table is asked first (those it leaves out come last). Codes are compared as
+    ``comparable_code`` gives them, with ``code_width``. ``host`` is the API's base URL; ``time_zone`` the home zone for
+    times that state none.
     """
 
     api: int = 1
@@ -170,14 +176,14 @@ class Carrier(Model):
     wix_provider: Literal["fedex", "ups", "usps", "dhl", "canadaPost"] | None = None
     link: str | None = None
     landing_page: str | None = None
-    link_hosts: tuple[str, ...] = ()
+    link_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")], ...] = ()
     locales: tuple[str, ...] = ()
     numbers: tuple[NumberFormat, ...] = ()
+    code_width: Annotated[int, Field(ge=0, le=20)] = 0
     statuses: Mapping[str, StatusRow] = {}
     status_tables: Mapping[str, Mapping[str, StatusRow]] = {}
     status_order: tuple[str, ...] = ("code",)
     status_texts: tuple[TextRule, ...] = ()
-    code_width: int = 0
     capabilities: frozenset[Capability] = frozenset()
     host: str | None = None
     test_host: str | None = None
@@ -250,15 +256,23 @@ class Carrier(Model):
 
     @field_validator("statuses", "status_tables")
     @classmethod
-    def _codes_are_unambiguous(cls, table: Mapping[str, object]) -> Mapping[str, object]:
+    def _codes_are_unambiguous(cls, table: Mapping[str, object], info: ValidationInfo) -> Mapping[str, object]:
+        width = info.data.get("code_width", 0)
         for rows in [table, *(rows for rows in table.values() if isinstance(rows, Mapping))]:
             seen: dict[str, tuple[str, object]] = {}
             for code, row in rows.items():
-                other, known = seen.setdefault(code.strip().upper(), (code, row))
+                other, known = seen.setdefault(comparable_code(code, width=width), (code, row))
                 if known != row:
                     msg = f'gives the code "{code}" two meanings (also as "{other}")'
                     raise ValueError(msg)
         return table
+
+    @model_validator(mode="after")
+    def _locales_are_listed(self) -> Self:
+        if not self.locales and any("{locale}" in template for template in (self.link, self.landing_page) if template):
+            msg = "has {locale} in a link, so it needs locales, the default first, for example locales = ['en']"
+            raise ValueError(msg)
+        return self
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -267,7 +281,23 @@ class Carrier(Model):
         return frozenset(host for host in templates if host) | {host.lower() for host in self.link_hosts}
 
 
+def comparable_code(code: str, *, width: int = 0) -> str:
+    """Give a carrier's code as it is compared: trimmed, upper case, numbers padded with zeros to ``width``.
+
+    The parts of ``code/further code`` are treated one by one.
+    """
+    parts = (part.strip().upper() for part in code.split("/"))
+    return "/".join(part.zfill(width) if part.isdecimal() and part.isascii() else part for part in parts)
+
+
 def _check_template(template: str) -> None:
+    for literal, name, spec, conversion in Formatter().parse(template):
+        if name is not None and (name not in PLACEHOLDERS or spec or conversion):
+            msg = f"holds {{{name}}}; known are {', '.join(sorted(PLACEHOLDERS))}"
+            raise ValueError(msg)
+        if not URL_CHARACTERS.fullmatch(literal):
+            msg = "holds a character that must be percent-encoded in a URL"
+            raise ValueError(msg)
     parts = urlsplit(template)
     if parts.scheme != "https":
         msg = "must begin with https://"
@@ -275,10 +305,9 @@ def _check_template(template: str) -> None:
     if not parts.hostname or "{" in parts.netloc or parts.username is not None:
         msg = "must name its host literally, without a placeholder or a user"
         raise ValueError(msg)
-    for _, name, spec, conversion in Formatter().parse(template):
-        if name is not None and (name not in PLACEHOLDERS or spec or conversion):
-            msg = f"holds {{{name}}}; known are {', '.join(sorted(PLACEHOLDERS))}"
-            raise ValueError(msg)
+    if not HOST_NAME.fullmatch(parts.hostname) or parts.port not in {None, 443}:
+        msg = "must name its host as a plain domain, with no port"
+        raise ValueError(msg)
 
 
 def _mistake(definition: Definition, error: ValidationError, prefix: tuple[str | int, ...]) -> InvalidCarrier:
