@@ -1,0 +1,204 @@
+"""HTTP for the Wix client: one total deadline for each call, a capped body, and faults told apart by what was sent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+import httpx
+
+from parcelhook.errors import WixNoAnswer, WixUnreachable, WixUnreadable
+
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_POOL = httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=5.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer: status, headers by lower-case name, and the whole body, decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str:
+        """Give Wix's id of the request, or ""."""
+        return self.headers.get("x-wix-request-id", "")
+
+
+class HttpLine:
+    """A connection pool to one base URL; safe to use from several threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        body_cap: int,
+        user_agent: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._timeout = timeout
+        self._body_cap = body_cap
+        self._transport = DeadlineTransport(monotonic=monotonic)
+        self._http = httpx.Client(
+            base_url=base_url,
+            timeout=timeout,
+            transport=self._transport,
+            headers={"user-agent": user_agent, "accept": "application/json"},
+            # no call depends on what an earlier one left behind
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def send(
+        self, operation: str, method: str, path: str, *, json: object = None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Send one request and read the whole answer within the deadline.
+
+        Raises WixUnreachable where no connection was opened, WixNoAnswer where it broke or took too long afterwards,
+        WixUnreadable where the answer is larger than the cap.
+        """
+        try:
+            with (
+                self._transport.within(self._timeout),
+                self._http.stream(method, path, json=json, headers=dict(headers)) as response,
+            ):
+                return Answer(response.status_code, response.headers, self._read(response, operation))
+        except _NOTHING_SENT as error:
+            msg = f"{operation}: no connection to Wix could be opened: {error}"
+            raise WixUnreachable(msg, operation=operation, what_to_do="Check the network, and try again.") from error
+        except httpx.TimeoutException as error:
+            msg = f"{operation}: no complete answer from Wix within {self._timeout:g} s"
+            raise WixNoAnswer(msg, operation=operation, what_to_do=_LOOK_FIRST) from error
+        except httpx.HTTPError as error:
+            msg = f"{operation}: the connection to Wix broke before the answer was complete: {error}"
+            raise WixNoAnswer(msg, operation=operation, what_to_do=_LOOK_FIRST) from error
+
+    def _read(self, response: httpx.Response, operation: str) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > self._body_cap:
+                msg = f"{operation}: the answer is larger than {self._body_cap:,} bytes"
+                raise WixUnreadable(
+                    msg,
+                    operation=operation,
+                    status=response.status_code,
+                    request_id=response.headers.get("x-wix-request-id", ""),
+                    what_to_do="Check that the configured URL is Wix's.",
+                )
+        return bytes(body)
+
+
+_LOOK_FIRST = "A write may have happened all the same; parcelhook looks before it sends anything again."
+
+
+class DeadlineTransport(httpx.HTTPTransport):
+    """httpx's transport with a total deadline.
+
+    httpx bounds each single read, so that a server that sends a byte now and then holds a call for ever. Here each read
+    and write gets what is left of the whole call's time. Only the system's name lookup is outside of it.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+        context = httpx.create_ssl_context()
+        super().__init__(verify=context)
+        self._deadline = _Deadline(monotonic)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=_POOL.max_connections,
+            max_keepalive_connections=_POOL.max_keepalive_connections,
+            keepalive_expiry=_POOL.keepalive_expiry,
+            network_backend=_Backend(self._deadline),
+        )
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give everything this thread sends and reads inside the block so many seconds in all."""
+        self._deadline.start(seconds)
+        try:
+            yield
+        finally:
+            self._deadline.start(None)
+
+
+class _Deadline(threading.local):
+    """When the call of the present thread must be over."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._end: float | None = None
+
+    def start(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else self._monotonic() + seconds
+
+    def cut(self, timeout: float | None, error: type[Exception]) -> float | None:
+        """Give the shorter of a timeout and what is left; raise the error when nothing is."""
+        if self._end is None:
+            return timeout
+        left = self._end - self._monotonic()
+        if left <= 0:
+            msg = "the time for the whole call is over"
+            raise error(msg)
+        return left if timeout is None else min(timeout, left)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, deadline: _Deadline) -> None:
+        self._inner = httpcore.SyncBackend()
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = self._deadline.cut(timeout, httpcore.ConnectTimeout)
+        stream = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(stream, self._deadline)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._deadline.cut(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # in pieces, so that a server that takes a byte now and then is cut off too
+        for start in range(0, len(buffer), _PIECE):
+            self._inner.write(buffer[start : start + _PIECE], self._deadline.cut(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        timeout = self._deadline.cut(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore declares it
+        return self._inner.get_extra_info(info)
+
+
+_PIECE = 16_384
