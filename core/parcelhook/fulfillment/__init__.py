@@ -1,0 +1,1 @@
+"""How an order becomes fulfillments: plan, intent, create, settle."""
