@@ -4,8 +4,11 @@ ParcelhookError                     exit 1   something inside parcelhook went wr
 ├── InputError                      exit 2   what was typed, sent or read is wrong; says which field
 │   ├── InvalidTrackingNumber                a number that no carrier can have given
 │   ├── InvalidTrackingLink                  a link that must not be shown to a consignee
+│   ├── InvalidWebhook                       not signed by Wix for this app, too old, or not what Wix sends
 │   ├── UnknownCarrier                       no plug-in serves this carrier id
-│   └── NotFulfillable                       the order, its items or quantities cannot be shipped as asked
+│   ├── NotFulfillable                       the order, its items or quantities cannot be shipped as asked
+│   ├── KeyReused                            an idempotency key came again with another body
+│   └── WrongState                           the shipment's state does not allow what was asked
 ├── ConfigurationError              exit 6   the installation is set up wrongly; says where
 │   ├── InvalidCarrier                       a carrier definition with a mistake; says file and line
 │   ├── PluginError                          a plug-in that cannot be used; says which and why
@@ -22,6 +25,7 @@ ParcelhookError                     exit 1   something inside parcelhook went wr
 │   ├── WixUnreachable                       no connection was opened; nothing happened
 │   ├── WixNoAnswer                          the connection broke or time ran out; a write may have happened
 │   └── WixUnreadable                        2xx with a body that cannot be read; a write may have happened
+├── ShipmentChanged                 exit 1   another process moved the shipment since it was read
 ├── Undecided                       exit 4   a write to Wix has no known outcome yet
 └── CarrierError                    exit 5   a carrier, or its plug-in, did not give what was asked
     ├── CarrierRefused                       the carrier refused the request; asking again will not help
@@ -74,12 +78,24 @@ class InvalidTrackingLink(InputError):
     """Report a link that is not https, leads to a foreign host, or could mislead the one who clicks it."""
 
 
+class InvalidWebhook(InputError):
+    """Report a webhook whose signature, age or shape is not Wix's; the message holds nothing of it."""
+
+
 class UnknownCarrier(InputError):
     """Report a carrier id that no active plug-in serves; ``what_to_do`` names the nearest one."""
 
 
 class NotFulfillable(InputError):
     """Report an order, line item or quantity that cannot be shipped as asked."""
+
+
+class KeyReused(InputError):
+    """Report an idempotency key that came again with another body; ``field`` is ``key``."""
+
+
+class WrongState(InputError):
+    """Report a move that the shipment's state does not allow; the message names both states."""
 
 
 class ConfigurationError(ParcelhookError):
@@ -191,6 +207,12 @@ class WixUnreadable(WixError):
 
     retryable = True
     ambiguous = True
+
+
+class ShipmentChanged(ParcelhookError):
+    """Report that another process moved the shipment since it was read; read it again."""
+
+    retryable = True
 
 
 class Undecided(ParcelhookError):

@@ -22,6 +22,7 @@ from parcelhook.wix.fulfillments import (
 )
 from parcelhook.wix.gate import CallGate, OpenGate
 from parcelhook.wix.orders import ChannelInfo, OrderLineItem, Recipient, ShippingInfo, WixOrder
+from parcelhook.wix.webhooks import WebhookEvent, WebhookVerifier
 
 __all__ = [
     "PREDEFINED_PROVIDERS",
@@ -44,6 +45,8 @@ __all__ = [
     "Recipient",
     "ShippingInfo",
     "TrackingInfo",
+    "WebhookEvent",
+    "WebhookVerifier",
     "WixClient",
     "WixOrder",
 ]

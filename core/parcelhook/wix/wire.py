@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -14,13 +14,17 @@ from parcelhook.errors import InputError
 JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object as Wix sends and takes it."""
 
-WireModel = TypeVar("WireModel", bound="Wire")
-
+_DEPTH = 6
+_NAMED = 5
 _ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        msg = "a time outside of the calendar"
+        raise ValueError(msg) from None
 
 
 UtcTime: TypeAlias = Annotated[datetime, AfterValidator(_in_utc)]
@@ -47,8 +51,9 @@ class Wire(BaseModel):
 
 
 def places(error: ValidationError) -> str:
-    """Name the fields a validation error is about, and never their values: they may be a consignee's data."""
-    return ", ".join(".".join(str(part) for part in detail["loc"]) or "the body" for detail in error.errors())
+    """Name the first fields a validation error is about, and never their values: they may be a consignee's data."""
+    names = [".".join(str(part) for part in detail["loc"][:_DEPTH]) or "body" for detail in error.errors()]
+    return ", ".join(names[:_NAMED])
 
 
 def checked_id(value: str, *, field: str) -> str:
