@@ -1,0 +1,319 @@
+"""Tracking numbers: what may be one, whose it is, and whether its check digit holds."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import cycle
+from operator import mul
+from typing import Final, TypeAlias
+
+from parcelhook.carrier import Carrier, CheckDigit, NumberFormat, RankOverride
+from parcelhook.errors import InvalidTrackingNumber
+
+MAX_LENGTH: Final = 100
+SUGGESTION_FLOOR: Final = 5
+"""Formats of a lower rank accept nearly anything, and are tried only for the carrier that was named."""
+
+LinkBuilder: TypeAlias = Callable[[Carrier, str], str | None]
+
+_ZERO_WIDTH: Final = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_BLANKS: Final = " \t\n\r\f\v\u0085\u00a0\u1680\u2028\u2029"
+_WITHOUT_ZERO_WIDTH: Final = str.maketrans("", "", _ZERO_WIDTH)
+_WITHOUT_BLANKS: Final = str.maketrans("", "", _ZERO_WIDTH + _BLANKS)
+_WITHOUT_HYPHENS: Final = str.maketrans("", "", "-\u2010\u2011")
+_WITHOUT_DOTS: Final = str.maketrans("", "", "-.")
+_ALLOWED: Final = frozenset(string.ascii_letters + string.digits + " -._/+:*")
+
+
+def as_given(number: str, *, field: str = "number") -> str:
+    """Give a tracking number as Wix and links get it: as it was typed, without blanks at its ends.
+
+    Characters of no width vanish and full-width ones become ASCII. Raise InvalidTrackingNumber, which names ``field``,
+    for what is no number, or could turn a link elsewhere: empty, over 100 characters, or holding anything but ASCII
+    letters, digits, blanks and ``-._/+:*``, or ``..`` or ``//``.
+    """
+    given = unicodedata.normalize("NFKC", number.translate(_WITHOUT_ZERO_WIDTH)).strip()
+    fault = _fault_of(given)
+    if fault is not None:
+        problem, what_to_do = fault
+        msg = f"{field}: the tracking number {problem}. {what_to_do}"
+        raise InvalidTrackingNumber(msg, field=field, what_to_do=what_to_do)
+    return given
+
+
+def _fault_of(given: str) -> tuple[str, str] | None:
+    if not any(character.isalnum() for character in given):
+        return "is empty", "Enter the number printed on the label."
+    if len(given) > MAX_LENGTH:
+        return f"has {len(given)} characters, more than {MAX_LENGTH}", "Enter one number at a time."
+    for character in given:
+        if character not in _ALLOWED:
+            return f"holds {_name_of(character)}", "Copy it again, with only the letters and digits on the label."
+    for pair in ("..", "//"):
+        if pair in given:
+            return f"holds {pair!r}", "Enter the number alone, not a path or a link."
+    return None
+
+
+def _name_of(character: str) -> str:
+    if character.isprintable():
+        return f"the character {character!r}"
+    kinds = {"\n": "a line break", "\r": "a line break", "\t": "a tab"}
+    return kinds.get(character, f"an invisible character (U+{ord(character):04X})")
+
+
+def normalise(number: str) -> str:
+    """Give the form in which numbers are compared: NFKC, upper case, no blanks, hyphens or zero-width characters."""
+    if number.isascii():
+        return number.translate(_WITHOUT_BLANKS).translate(_WITHOUT_HYPHENS).upper()
+    folded = unicodedata.normalize("NFKC", number).translate(_WITHOUT_BLANKS).translate(_WITHOUT_HYPHENS).upper()
+    # What was dropped may have parted characters that compose, and upper case may decompose others.
+    return folded if folded == number else normalise(folded)
+
+
+def _spellings(number: str) -> Iterator[str]:
+    """Give the texts to try in turn: a hyphen that belongs to the number first, then none, and no dots."""
+    text = number if number.isascii() else unicodedata.normalize("NFKC", number)
+    kept = text.translate(_WITHOUT_BLANKS).upper()
+    if len(kept) > MAX_LENGTH or not kept.isascii():
+        return
+    yield kept
+    bare = kept.translate(_WITHOUT_DOTS)
+    if bare != kept:
+        yield bare
+
+
+_DIGIT_VALUES: Final = {digit: int(digit) for digit in string.digits}
+_LETTER_VALUES: Final = _DIGIT_VALUES | {letter: (ord(letter) - 3) % 10 for letter in string.ascii_uppercase}
+_ISO7064_ALPHABET: Final = string.digits + string.ascii_uppercase
+_S10_WEIGHTS: Final = (8, 6, 4, 2, 3, 5, 9, 7)
+
+
+def _mod10_weighted(rule: CheckDigit, serial: str) -> str:
+    return str(-(rule.offset + _weighted_sum(rule, serial)) % 10)
+
+
+def _weighted_mod11_mod10(rule: CheckDigit, serial: str) -> str:
+    return str((rule.offset + _weighted_sum(rule, serial)) % 11 % 10)
+
+
+def _weighted_sum(rule: CheckDigit, serial: str) -> int:
+    values = _LETTER_VALUES if rule.letters else _DIGIT_VALUES
+    text = serial if rule.direction == "left" else reversed(serial)
+    return sum(map(mul, map(values.__getitem__, text), cycle(rule.weights)))
+
+
+def _luhn(_: CheckDigit, serial: str) -> str:
+    digits = [_DIGIT_VALUES[character] for character in reversed(serial)]
+    return str(-(sum(digits[1::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[0::2])) % 10)
+
+
+def _mod7(_: CheckDigit, serial: str) -> str:
+    return str(int(serial) % 7)
+
+
+def _s10(_: CheckDigit, serial: str) -> str:
+    check = 11 - sum(map(mul, map(_DIGIT_VALUES.__getitem__, serial), _S10_WEIGHTS)) % 11
+    return {10: "0", 11: "5"}.get(check, str(check))
+
+
+def _iso7064_mod37_36(_: CheckDigit, serial: str) -> str:
+    check = 36
+    for character in serial:
+        check = ((check + _ISO7064_ALPHABET.index(character)) % 36 or 36) * 2 % 37
+    return _ISO7064_ALPHABET[(37 - check) % 36]
+
+
+ALGORITHMS: Final[Mapping[str, Callable[[CheckDigit, str], str]]] = {
+    "mod10_weighted": _mod10_weighted,
+    "weighted_mod11_mod10": _weighted_mod11_mod10,
+    "luhn": _luhn,
+    "mod7": _mod7,
+    "s10": _s10,
+    "iso7064_mod37_36": _iso7064_mod37_36,
+}
+"""Each check digit algorithm, giving the check character of a serial.
+
+- ``mod10_weighted``: the weighted sum of the digits plus ``offset``, up to the next multiple of ten.
+- ``weighted_mod11_mod10``: the rest of the weighted sum by 11, and of that by 10 (FedEx Express).
+- ``luhn``: every second digit from the right doubled, less 9 where that is above 9, up to the next ten.
+- ``mod7``: the rest of the whole serial by 7, never 7, 8 or 9 (DHL Express).
+- ``s10``: UPU standard S10, weights 8 6 4 2 3 5 9 7; 11 less the rest by 11, where 10 becomes 0 and 11 becomes 5.
+- ``iso7064_mod37_36``: ISO 7064 MOD 37,36 over digits and letters (DPD).
+"""
+
+_S10_PATTERN: Final = re.compile(r"(?P<prefix>[A-Z]{2})(?P<serial>\d{8})(?P<check>\d)(?P<country>[A-Z]{2})")
+_S10_LENGTH: Final = 13
+_S10_CHECK: Final = CheckDigit(algorithm="s10")
+
+
+def valid_check_digit(format: NumberFormat, match: re.Match[str]) -> bool:  # noqa: A002 - the field's own word
+    """Tell whether the check digit of a number that matched the format's shape holds; True for one without."""
+    rule = _S10_CHECK if format.s10 else format.check_digit
+    if rule is None:
+        return True
+    serial = match["serial"]
+    if rule.prepend and not (rule.prepend_unless and re.match(rule.prepend_unless, serial)):
+        serial = rule.prepend + serial
+    try:
+        return ALGORITHMS[rule.algorithm](rule, serial) == match["check"]
+    except (KeyError, ValueError):
+        return False  # a letter in the place of a digit that counts
+
+
+class _Entry:
+    """A format of a carrier, made ready for matching."""
+
+    __slots__ = ("carrier", "checked", "format", "id", "overrides", "regex")
+
+    def __init__(self, carrier: Carrier, format: NumberFormat) -> None:  # noqa: A002 - the field's own word
+        self.carrier = carrier
+        self.format = format
+        self.id = format.id or ("s10" if format.s10 else f"{carrier.id}:{format.service}")
+        self.regex = _S10_PATTERN if format.s10 else re.compile(format.pattern)
+        self.checked = bool(format.s10) or format.check_digit is not None
+        self.overrides: tuple[RankOverride, ...] = format.rank_overrides
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """Match a normalised ASCII text whole: length, shape, country, check digit."""
+        if self.format.lengths and len(text) not in self.format.lengths:
+            return None
+        match = self.regex.fullmatch(text)
+        if match is None or (self.format.s10 and match["country"] not in self.format.s10):
+            return None
+        return match if valid_check_digit(self.format, match) else None
+
+    def rank(self, text: str) -> int:
+        """Give the format's rank for a text that matched it."""
+        return next((other.rank for other in self.overrides if re.search(other.pattern, text)), self.format.rank)
+
+    def strength(self, match: re.Match[str]) -> tuple[bool, bool]:
+        """Tell what speaks for the match: a literal prefix, a check digit."""
+        return "prefix" in self.regex.groupindex and match["prefix"] is not None, self.checked
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A carrier that may have given a number, and why.
+
+    ``number`` is the spelling that matched the format named by ``format``; ``check_digit`` tells that one was verified;
+    ``confidence`` is between 0 and 1 and orders candidates, it is no probability.
+    """
+
+    carrier: str
+    service: str
+    check_digit: bool
+    confidence: float
+    format: str
+    number: str
+    _link: Callable[[], str | None] = field(repr=False, compare=False)
+
+    @property
+    def url(self) -> str | None:
+        """Build the tracking link when it is asked for; None where the carrier has no template."""
+        return self._link()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    entry: _Entry
+    rank: int
+    strength: tuple[bool, bool]
+
+
+class FormatIndex:
+    """The number formats of all carriers, by length and by S10 country."""
+
+    def __init__(self, carriers: Iterable[Carrier], *, link: LinkBuilder | None = None) -> None:
+        """Index the carriers' formats; ``link`` builds a candidate's ``url`` out of carrier and number as given."""
+        self._link = link
+        self._by_length: dict[int, list[_Entry]] = {}
+        self._any_length: list[_Entry] = []
+        self._by_country: dict[str, list[_Entry]] = {}
+        for carrier in carriers:
+            for format_ in carrier.numbers:
+                self._add(_Entry(carrier, format_))
+
+    def _add(self, entry: _Entry) -> None:
+        for country in entry.format.s10:
+            self._by_country.setdefault(country, []).append(entry)
+        for length in entry.format.lengths:
+            self._by_length.setdefault(length, []).append(entry)
+        if not entry.format.s10 and not entry.format.lengths:
+            self._any_length.append(entry)
+
+    def identify(self, number: str, *, carrier: str | None = None, country: str | None = None) -> list[Candidate]:
+        """Give the carriers that may have given a number, best first; none for what matches no format.
+
+        ``carrier`` is an id the merchant named: its weakest formats are tried too. It, and the ``country`` the parcel
+        comes from or goes to (ISO 3166, two letters), reorder candidates only inside one strength of evidence.
+        """
+        for text in _spellings(number):
+            found = self._search(text, carrier)
+            if found:
+                favoured = _in_context(found, carrier=carrier, country=country.upper() if country else None)
+                unique = {(each.entry.carrier.id, each.entry.format.service): each for each in reversed(favoured)}
+                return [self._candidate(each, text, number) for each in reversed(unique.values())]
+        return []
+
+    def _search(self, text: str, carrier: str | None) -> list[_Found]:
+        found = []
+        for entry in self._entries(text):
+            match = entry.match(text)
+            if match is not None:
+                rank = entry.rank(text)
+                if rank >= SUGGESTION_FLOOR or entry.carrier.id == carrier:
+                    found.append(_Found(entry, rank, entry.strength(match)))
+        found.sort(key=lambda each: (-each.rank, each.entry.id, each.entry.carrier.id))
+        return found
+
+    def _entries(self, text: str) -> Iterator[_Entry]:
+        yield from self._by_length.get(len(text), ())
+        yield from self._any_length
+        if len(text) == _S10_LENGTH:
+            yield from self._by_country.get(text[-2:], ())
+
+    def _candidate(self, found: _Found, text: str, number: str) -> Candidate:
+        carrier, format_, link = found.entry.carrier, found.entry.format, self._link
+
+        def build() -> str | None:
+            return link(carrier, text if format_.canonical else as_given(number)) if link else None
+
+        return Candidate(
+            carrier.id, format_.service, found.entry.checked, found.rank / 100, found.entry.id, text, build
+        )
+
+
+def _in_context(found: list[_Found], *, carrier: str | None, country: str | None) -> list[_Found]:
+    """Let the context reorder candidates of equal strength; each strength keeps its places in the list."""
+    if carrier is None and country is None:
+        return found
+    ordered = list(found)
+    for strength in {each.strength for each in found}:
+        places = [place for place, each in enumerate(found) if each.strength == strength]
+        peers = [found[place] for place in places]
+        peers.sort(key=lambda each: (each.entry.carrier.id != carrier, country not in each.entry.carrier.countries))
+        for place, each in zip(places, peers, strict=True):
+            ordered[place] = each
+    return ordered
+
+
+def _matching(carrier: Carrier, number: str) -> Iterator[tuple[NumberFormat, str]]:
+    entries = [_Entry(carrier, format_) for format_ in carrier.numbers]
+    for text in _spellings(number):
+        yield from ((entry.format, text) for entry in entries if entry.match(text))
+
+
+def matches(carrier: Carrier, number: str) -> bool:
+    """Tell whether a number has a shape the carrier gives; True for a carrier whose shapes are not known."""
+    return not carrier.numbers or any(_matching(carrier, number))
+
+
+def for_links(carrier: Carrier, number: str) -> str:
+    """Give a number as the carrier's pages want it: as given, or normalised where its format is canonical."""
+    given = as_given(number)
+    return next((text for format_, text in _matching(carrier, given) if format_.canonical), given)

@@ -1,0 +1,13 @@
+"""USPS: numbers, links and statuses."""
+
+from __future__ import annotations
+
+from parcelhook import Carrier, hookimpl
+
+carrier = Carrier.load(__package__)
+
+
+@hookimpl
+def parcelhook_carriers() -> list[Carrier]:
+    """Serve USPS."""
+    return [carrier]
