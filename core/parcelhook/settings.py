@@ -1,0 +1,295 @@
+"""What an operator configures: ``parcelhook.toml``, overridden by the environment.
+
+    database_url = "sqlite:///parcelhook.sqlite"
+
+    [stores.main]
+    api_key = "..."
+    site_id = "..."
+
+    [carriers.fedex]
+    client_id = "..."
+
+    [[rules]]
+    country = ["CA"]
+    carrier = "canada-post"
+
+Whatever is wrong is a ConfigurationError that names the file and line, or the variable, and never shows a value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from parcelhook.errors import ConfigurationError, InputError
+from parcelhook.settings_sources import WIX_VARIABLES, EnvironmentSource, FileSource, Location
+
+APP_FIELDS: Final = ("app_id", "app_secret", "instance_id")
+KEY_FIELDS: Final = ("api_key", "site_id")
+
+
+def _split(value: object) -> object:
+    """Let one text, with commas, stand for a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
+CarrierTables = Annotated[dict[str, dict[str, object]], Field(repr=False)]
+
+
+class Table(BaseModel):
+    """A table of the file: immutable, refusing keys it does not know, showing no value in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class App(Table):
+    """A Wix app, shared by the stores that name it; ``public_key`` checks its webhooks."""
+
+    app_id: str
+    app_secret: SecretStr
+    public_key: str = Field(default="", repr=False)
+
+
+class Store(Table):
+    """A Wix store, reached as an app (``app`` and ``instance_id``, or all three of its own) or with an API key.
+
+    ``token`` is what a caller of ``POST /shipments`` shows. Orders approved before ``ships_after`` are left alone.
+    ``rate_limit`` is in calls a minute; ``carriers`` holds this store's own accounts.
+    """
+
+    wix_url: str = "https://www.wixapis.com"
+    app: str = ""
+    app_id: str = ""
+    app_secret: SecretStr = SecretStr("")
+    instance_id: str = ""
+    public_key: str = Field(default="", repr=False)
+    api_key: SecretStr = SecretStr("")
+    site_id: str = ""
+    token: SecretStr = SecretStr("")
+    ship_unpaid: bool = False
+    ships_after: AwareDatetime | None = None
+    rate_limit: Annotated[int, Field(ge=1, le=100_000)] = 200
+    carriers: CarrierTables = {}
+
+    @field_validator("wix_url")
+    @classmethod
+    def _url_is_safe(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query:
+            msg = "should be a URL like https://www.wixapis.com"
+            raise ValueError(msg)
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            msg = "should begin with https://, for secrets are sent to it; http is for loopback only"
+            raise ValueError(msg)
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _credentials_are_whole(self) -> Self:
+        by_app = [name for name in ("app", "app_id", "app_secret", "instance_id", "public_key") if _is_set(self, name)]
+        by_key = [name for name in KEY_FIELDS if _is_set(self, name)]
+        if by_app and by_key:
+            msg = f"has credentials of two kinds, {by_app[0]} and {by_key[0]}; remove one"
+            raise ValueError(msg)
+        if self.app and (self.app_id or _is_set(self, "app_secret") or self.public_key):
+            msg = "names an app and repeats what belongs there; remove app, or app_id, app_secret and public_key"
+            raise ValueError(msg)
+        wanted = KEY_FIELDS if by_key else ("app", "instance_id") if self.app else APP_FIELDS
+        missing = [name for name in wanted if not _is_set(self, name)]
+        if missing and len(missing) == len(wanted):
+            msg = f"has no credentials; set {_variables(APP_FIELDS)}, or {_variables(KEY_FIELDS)}"
+            raise ValueError(msg)
+        if missing:
+            msg = f"lacks {_variables(missing)}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def uses_api_key(self) -> bool:
+        """Tell whether the store is reached with an API key, and so gets no webhooks."""
+        return bool(self.site_id)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether the store is on this machine: a sandbox, whose links may be http."""
+        return is_loopback(urlsplit(self.wix_url).hostname or "")
+
+
+class Rule(Table):
+    """Choose a carrier for an order: every condition that is set must hold; the first rule that matches wins."""
+
+    carrier: str
+    country: Texts = ()
+    shipping_method: str | None = Field(default=None, description="a pattern with * and ?, in any case")
+    max_weight_kg: Annotated[float, Field(gt=0)] | None = None
+
+
+class Plugins(Table):
+    """Which installed plug-ins are used beside the built-in ones.
+
+    ``enabled`` false means none, ``allow`` only these plug-ins or distributions. ``owners`` says, by carrier id, which
+    of several plug-ins serves a carrier.
+    """
+
+    enabled: bool = True
+    allow: Texts | None = None
+    owners: dict[str, str] = {}
+
+
+class Settings(BaseSettings):
+    """The whole configuration; made by ``load``, or in a test from arguments alone."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    stores: dict[Name, Store] = {}
+    apps: dict[Name, App] = {}
+    carriers: CarrierTables = {}
+    rules: tuple[Rule, ...] = ()
+    plugins: Plugins = Plugins()
+    database_url: str = Field(default="sqlite:///parcelhook.sqlite", repr=False)
+    settle_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    carriers_folder: Path = Path("carriers")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names the arguments
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments only; ``load`` brings the sources of an installation."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, config: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the file (``config``, PARCELHOOK_CONFIG, or ``parcelhook.toml`` if there is one) and the environment.
+
+        Raise ConfigurationError for the first mistake.
+        """
+        environment = os.environ if environment is None else environment
+        file = FileSource.find(cls, config, environment=environment)
+        variables = EnvironmentSource(cls, environment, stores=file.names("stores"), apps=file.names("apps"))
+        try:
+            return cls(_build_sources=((variables, file), {}))
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+        # A key with a typing mistake is often reported as missing too, and that says less.
+        first = min(found, key=lambda each: each["type"] != "extra_forbidden")
+        location = first.get("ctx", {}).get("location") or first["loc"]
+        raise _mistake(location, first["type"], first["msg"], variables=variables, file=file)
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, url: str) -> str:
+        if not url.startswith(("sqlite://", "postgresql://", "postgresql+psycopg://", "postgres://")):
+            msg = "should be a URL like sqlite:///parcelhook.sqlite or postgresql://user@host/name"
+            raise ValueError(msg)
+        return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+
+    @model_validator(mode="after")
+    def _stores_have_their_apps(self) -> Self:
+        for name, store in self.stores.items():
+            if not store.app:
+                continue
+            app = self.apps.get(store.app)
+            if app is None:
+                msg = f"names no app of this configuration{did_you_mean(store.app, self.apps)}"
+                raise PydanticCustomError("unknown_app", "{why}", {"why": msg, "location": ("stores", name, "app")})
+            shared = {"app_id": app.app_id, "app_secret": app.app_secret, "public_key": app.public_key}
+            self.stores[name] = store.model_copy(update=shared)
+        return self
+
+    def store_name(self, name: str | None = None) -> str:
+        """Give the name of the store that is meant: the named one, or the only one.
+
+        Raise InputError for a name that is not configured, ConfigurationError where there is no store or a choice.
+        """
+        names = ", ".join(sorted(self.stores))
+        if name is not None and name in self.stores:
+            return name
+        if not self.stores:
+            msg = "no store is configured"
+            hint = "Write [stores.NAME] into parcelhook.toml, or set PARCELHOOK_WIX_APP_ID and its companions."
+            raise ConfigurationError(msg, what_to_do=hint)
+        if name is not None:
+            msg = f"there is no store {name!r}{did_you_mean(name, self.stores)}"
+            raise InputError(msg, field="--store", what_to_do=f"Configured are: {names}.")
+        if len(self.stores) > 1:
+            msg = "several stores are configured, and none is named"
+            raise ConfigurationError(msg, what_to_do=f"Add --store with one of: {names}.")
+        return next(iter(self.stores))
+
+    def store(self, name: str | None = None) -> Store:
+        """Give the store that is meant; raise as ``store_name`` does."""
+        return self.stores[self.store_name(name)]
+
+    def carrier(self, carrier: str, *, store: str | None = None) -> dict[str, object]:
+        """Give what is configured for a carrier, the store's own account laid over the common one."""
+        own = self.stores[store].carriers if store is not None and store in self.stores else {}
+        return {**self.carriers.get(carrier, {}), **own.get(carrier, {})}
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def did_you_mean(word: str, known: Mapping[str, object]) -> str:
+    """Give ``; did you mean ...?`` with the nearest known word, or nothing."""
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _is_set(store: Store, name: str) -> bool:
+    value = getattr(store, name)
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+def _variables(fields: list[str] | tuple[str, ...]) -> str:
+    variables = {field: variable for variable, field in WIX_VARIABLES.items()}
+    return " and ".join(f"{name} ({variables[name]})" if name in variables else name for name in fields)
+
+
+def _mistake(
+    location: Location, kind: str, message: str, *, variables: EnvironmentSource, file: FileSource
+) -> ConfigurationError:
+    location = tuple(part for part in location if part != "[key]")
+    where = variables.where(location) or file.where(location)
+    reason = message.removeprefix("Value error, ").removeprefix("Input ")
+    if kind == "extra_forbidden":
+        reason = f"is not a known key{did_you_mean(str(location[-1]), _known(location))}"
+    elif kind == "missing":
+        reason = "is missing"
+    field = ".".join(str(part) for part in location)
+    msg = f"{where}: {field}: {reason}"
+    return ConfigurationError(msg, where=where, what_to_do=f"Correct {field} there.")
+
+
+def _known(location: Location) -> Mapping[str, object]:
+    tables: dict[object, type[BaseModel]] = {"stores": Store, "apps": App, "rules": Rule, "plugins": Plugins}
+    return (tables.get(location[0], Settings) if len(location) > 1 else Settings).model_fields
