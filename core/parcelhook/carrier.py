@@ -11,16 +11,19 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from parcelhook.definition import Definition
-from parcelhook.errors import InvalidCarrier
+from parcelhook.errors import InvalidCarrier, UnsupportedApi
 from parcelhook.models import Model, Reason, Status
 
-PLACEHOLDERS = frozenset({"number", "postal_code", "country", "locale"})
+API_VERSIONS: Final = range(1, 2)
+"""The versions of the hooks this parcelhook understands: ``api`` in ``carrier.toml``."""
+
+PLACEHOLDERS: Final = frozenset({"number", "postal_code", "country", "locale"})
 URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 """What an ASCII URL may hold (RFC 3986): no blank, control, backslash, quote, brace or stray percent sign."""
 HOST_NAME = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
@@ -220,6 +223,7 @@ class Carrier(Model):
         many = isinstance(tables, list)
         carriers = []
         for index, table in enumerate(tables if isinstance(tables, list) else [definition.data]):
+            _check_api(definition, table.get("api", 1), ("carrier", index, "api") if many else ("api",))
             try:
                 carriers.append(cls.model_validate({**table, "settings": settings}))
             except ValidationError as error:
@@ -288,6 +292,15 @@ def comparable_code(code: str, *, width: int = 0) -> str:
     """
     parts = (part.strip().upper() for part in code.split("/"))
     return "/".join(part.zfill(width) if part.isdecimal() and part.isascii() else part for part in parts)
+
+
+def _check_api(definition: Definition, api: object, location: tuple[str | int, ...]) -> None:
+    """Check the version before anything else: of another version every other complaint would mislead."""
+    if isinstance(api, int) and api not in API_VERSIONS:
+        where = f"{definition.where}:{definition.line_of(location)}"
+        known = ", ".join(map(str, API_VERSIONS))
+        msg = f"{where}: is written for API version {api}; this parcelhook understands {known}"
+        raise UnsupportedApi(msg, where=where, what_to_do="Update parcelhook, or use an older release of the plug-in.")
 
 
 def _check_template(template: str) -> None:

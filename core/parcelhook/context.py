@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -19,11 +19,11 @@ SettingsT_co = DefaultedTypeVar("SettingsT_co", bound=BaseModel, covariant=True,
 
 
 class CarrierResponse(Protocol):
-    """An answer with a 2xx status; anything else was raised as a CarrierError before it got here."""
+    """An answer with a 2xx or accepted status; anything else was raised as a CarrierError before it got here."""
 
     @property
     def status(self) -> int:
-        """Give the HTTP status, 200 to 299."""
+        """Give the HTTP status: 200 to 299, or one that was accepted."""
         ...
 
     @property
@@ -52,11 +52,17 @@ class CarrierClient(Protocol):
     Paths are relative to the carrier's ``host``; a full URL must lead to it. Redirects stay on the carrier's hosts.
     Deadlines, the body cap, quota and redaction are taken care of; safe methods are tried again, others never. An
     answer that is not 2xx is raised: CarrierUnauthorized (401, 403), CarrierThrottled (429), CarrierRefused (other
-    4xx), CarrierUnavailable (5xx, no answer).
+    4xx), CarrierUnavailable (5xx, no answer). The statuses in ``accept`` are answers instead, as where a carrier says
+    404 for a number it does not know yet.
     """
 
     async def get(
-        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> CarrierResponse:
         """Send GET."""
         ...
@@ -70,6 +76,7 @@ class CarrierClient(Protocol):
         content: bytes | None = None,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> CarrierResponse:
         """Send POST with at most one of ``json``, ``form`` and ``content``."""
         ...
@@ -82,12 +89,18 @@ class CarrierClient(Protocol):
         content: bytes | None = None,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> CarrierResponse:
         """Send PUT with at most one of ``json`` and ``content``."""
         ...
 
     async def delete(
-        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> CarrierResponse:
         """Send DELETE."""
         ...

@@ -11,6 +11,7 @@ ParcelhookError                     exit 1   something inside parcelhook went wr
 │   └── WrongState                           the shipment's state does not allow what was asked
 ├── ConfigurationError              exit 6   the installation is set up wrongly; says where
 │   ├── InvalidCarrier                       a carrier definition with a mistake; says file and line
+│   │   └── UnsupportedApi                   a carrier definition for another version of the hooks
 │   ├── PluginError                          a plug-in that cannot be used; says which and why
 │   └── LedgerError                          the ledger cannot be opened or written
 ├── WixError                        exit 4   Wix answered with an error, or did not answer
@@ -110,6 +111,10 @@ class ConfigurationError(ParcelhookError):
 
 class InvalidCarrier(ConfigurationError):
     """Report a mistake in a carrier definition; ``where`` is ``file:line``."""
+
+
+class UnsupportedApi(InvalidCarrier):
+    """Report a carrier definition written for a version of the hooks that this parcelhook does not understand."""
 
 
 class PluginError(ConfigurationError):

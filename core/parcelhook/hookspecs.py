@@ -9,7 +9,6 @@ version.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import pluggy
 
@@ -29,9 +28,6 @@ from parcelhook.models import (
     TrackingQuery,
     TrackingReport,
 )
-
-API_VERSIONS: Final = range(1, 2)
-"""The hook API versions this parcelhook understands: ``api`` in ``carrier.toml``."""
 
 hookspec = pluggy.HookspecMarker("parcelhook")
 hookimpl = pluggy.HookimplMarker("parcelhook")
