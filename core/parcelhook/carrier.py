@@ -11,10 +11,12 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from parcelhook.definition import Definition
 from parcelhook.errors import InvalidCarrier, UnsupportedApi
@@ -27,6 +29,18 @@ PLACEHOLDERS: Final = frozenset({"number", "postal_code", "country", "locale"})
 URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 """What an ASCII URL may hold (RFC 3986): no blank, control, backslash, quote, brace or stray percent sign."""
 HOST_NAME = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        msg = f"is no regular expression: {error}"
+        raise ValueError(msg) from error
+    return pattern
+
+
+Pattern: TypeAlias = Annotated[str, AfterValidator(_compiles)]
 
 
 class Capability(StrEnum):
@@ -65,7 +79,7 @@ class CheckDigit(Model):
 class RankOverride(Model):
     """Another rank for numbers that match a pattern (searched in the normalised number)."""
 
-    pattern: str
+    pattern: Pattern
     rank: Annotated[int, Field(ge=0, le=100)]
 
 
@@ -82,23 +96,13 @@ class NumberFormat(Model):
 
     service: str
     id: str = ""
-    pattern: str = ""
+    pattern: Pattern = ""
     lengths: tuple[Annotated[int, Field(ge=1, le=100)], ...] = ()
     s10: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ()
     check_digit: CheckDigit | None = None
     rank: Annotated[int, Field(ge=0, le=100)] = -1
     rank_overrides: tuple[RankOverride, ...] = ()
     canonical: bool = False
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern_compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            msg = f"is no regular expression: {error}"
-            raise ValueError(msg) from error
-        return pattern
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
@@ -223,6 +227,10 @@ class Carrier(Model):
         many = isinstance(tables, list)
         carriers = []
         for index, table in enumerate(tables if isinstance(tables, list) else [definition.data]):
+            if not isinstance(table, dict):
+                where = f"{definition.where}:{definition.line_of(('carrier', index))}"
+                msg = f"{where}: is no [[carrier]] table"
+                raise InvalidCarrier(msg, where=where)
             _check_api(definition, table.get("api", 1), ("carrier", index, "api") if many else ("api",))
             try:
                 carriers.append(cls.model_validate({**table, "settings": settings}))
@@ -258,18 +266,30 @@ class Carrier(Model):
                 raise ValueError(msg)
         return host
 
-    @field_validator("statuses", "status_tables")
+    @field_validator("time_zone")
     @classmethod
-    def _codes_are_unambiguous(cls, table: Mapping[str, object], info: ValidationInfo) -> Mapping[str, object]:
-        width = info.data.get("code_width", 0)
-        for rows in [table, *(rows for rows in table.values() if isinstance(rows, Mapping))]:
-            seen: dict[str, tuple[str, object]] = {}
+    def _time_zone_exists(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                msg = "is no time zone; write it like America/Toronto"
+                raise ValueError(msg) from error
+        return name
+
+    @model_validator(mode="after")
+    def _codes_are_unambiguous(self) -> Self:
+        tables: list[tuple[tuple[str, ...], Mapping[str, StatusRow]]] = [(("statuses",), self.statuses)]
+        tables += [(("status_tables", name), rows) for name, rows in self.status_tables.items()]
+        for location, rows in tables:
+            seen: dict[str, str] = {}
             for code, row in rows.items():
-                other, known = seen.setdefault(comparable_code(code, width=width), (code, row))
-                if known != row:
-                    msg = f'gives the code "{code}" two meanings (also as "{other}")'
-                    raise ValueError(msg)
-        return table
+                other = seen.setdefault(comparable_code(code, width=self.code_width), code)
+                if rows[other] != row:
+                    msg = 'gives the code "{code}" two meanings (also as "{other}")'
+                    context = {"code": code, "other": other, "location": (*location, code)}
+                    raise PydanticCustomError("two_meanings", msg, context)
+        return self
 
     @model_validator(mode="after")
     def _locales_are_listed(self) -> Self:
@@ -325,10 +345,9 @@ def _check_template(template: str) -> None:
 
 def _mistake(definition: Definition, error: ValidationError, prefix: tuple[str | int, ...]) -> InvalidCarrier:
     first = error.errors()[0]
-    location = (
-        *prefix,
-        *(part for part in first["loc"] if not (isinstance(part, str) and part.startswith("function"))),
-    )
+    # A check that spans several fields says in its context which one to look at.
+    parts = (*first["loc"], *first.get("ctx", {}).get("location", ()))
+    location = (*prefix, *(part for part in parts if not str(part).startswith("function")))
     where = f"{definition.where}:{definition.line_of(location)}"
     field = ".".join(str(part) for part in location) or "the carrier"
     reason = first["msg"].removeprefix("Value error, ")

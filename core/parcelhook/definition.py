@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from parcelhook.errors import InvalidCarrier
 
 Location: TypeAlias = Sequence[str | int]
+
+_BLANK: Final = re.compile(r"(?:\s|#[^\n]*)*")
+_SPACE: Final = re.compile(r"[ \t]*")
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_STRING: Final = re.compile(
+    r"""
+    \"{3} (?: \\. | [^\\] )*? \"{3,5}  # over several lines, with escapes
+    | '{3} .*? '{3,5}                  # over several lines
+    | \" (?: \\. | [^"\\] )* \"
+    | ' [^']* '
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_SCALAR: Final = re.compile(r"[^,\]}#\n]+")
 
 
 @dataclass(frozen=True)
@@ -43,25 +59,104 @@ class Definition:
             raise InvalidCarrier(msg, where=str(path)) from error
 
     def line_of(self, location: Location) -> int:
-        """Give the 1-based line that names the deepest part of a location like ``("numbers", 1, "pattern")``.
+        """Give the 1-based line of a location like ``("numbers", 1, "pattern")``, or of what is nearest above it."""
+        lines = _Scan(self.text).lines()
+        parts = tuple(location)
+        return next(lines[parts[:length]] for length in range(len(parts), -1, -1) if parts[:length] in lines)
 
-        TOML's parser keeps no lines, so the text is walked along the location: an index moves to that many
-        ``[[table]]`` headings, a name to the next line that assigns it. What is not found leaves the line before it.
-        """
-        lines = self.text.splitlines()
-        current, name = 0, ""
-        for part in location:
-            if isinstance(part, int):
-                current = _nth(lines, rf"^\s*\[\[\s*([\w.-]+\.)?{re.escape(name)}\s*\]\]", part, current)
+
+class _Scan:
+    """Walk TOML that is known to be valid and note the line each key and array element begins on.
+
+    Python's parser keeps no lines, so this looks at the text once more, and only after a mistake was found.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+        self._lines: dict[tuple[str | int, ...], int] = {(): 1}
+        self._tables: Counter[tuple[str | int, ...]] = Counter()
+
+    def lines(self) -> dict[tuple[str | int, ...], int]:
+        table: tuple[str | int, ...] = ()
+        while self._next() != "":
+            if self._next() == "[":
+                table = self._heading()
             else:
-                name = part
-                key = rf"(?:{re.escape(part)}|\"{re.escape(part)}\"|'{re.escape(part)}')"
-                current = _nth(
-                    lines, rf"^\s*(?:\[+\s*(?:[\w.-]+\.)?{key}\s*\]|{key}\s*=|.*[{{,]\s*{key}\s*=)", 0, current
-                )
-        return current + 1
+                self._pair(table)
+        return self._lines
 
+    def _next(self) -> str:
+        self._skip(_BLANK)
+        return self._text[self._at : self._at + 1]
 
-def _nth(lines: Sequence[str], pattern: str, count: int, start: int) -> int:
-    matches = [index for index in range(start, len(lines)) if re.search(pattern, lines[index])]
-    return matches[count] if count < len(matches) else start
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            return ""
+        self._at = found.end()
+        return found[0]
+
+    def _note(self, path: tuple[str | int, ...]) -> None:
+        self._lines.setdefault(path, bisect_left(self._ends, self._at) + 1)
+
+    def _heading(self) -> tuple[str | int, ...]:
+        brackets = 2 if self._text.startswith("[[", self._at) else 1
+        self._at += brackets
+        path: tuple[str | int, ...] = ()
+        keys = self._key()
+        for depth, key in enumerate(keys, start=1):
+            path = (*path, key)
+            self._note(path)
+            if brackets == 2 and depth == len(keys):  # noqa: PLR2004 - [[table]]
+                self._tables[path] += 1
+            if path in self._tables:
+                path = (*path, self._tables[path] - 1)
+                self._note(path)
+        self._skip(_SPACE)
+        self._at += brackets
+        return path
+
+    def _key(self) -> list[str]:
+        keys = []
+        while True:
+            self._skip(_SPACE)
+            bare = self._skip(_BARE_KEY)
+            keys.append(bare or str(tomllib.loads(f"key = {self._skip(_STRING)}")["key"]))
+            self._skip(_SPACE)
+            if not self._text.startswith(".", self._at):
+                return keys
+            self._at += 1
+
+    def _pair(self, table: tuple[str | int, ...]) -> None:
+        start = self._at
+        path = (*table, *self._key())
+        end, self._at = self._at, start
+        for depth in range(len(table) + 1, len(path) + 1):
+            self._note(path[:depth])
+        self._at = end + 1
+        self._value(path)
+
+    def _value(self, path: tuple[str | int, ...]) -> None:
+        opening = self._next()
+        if opening == "[":
+            self._items(path, "]")
+        elif opening == "{":
+            self._items(path, "}")
+        elif not self._skip(_STRING):
+            self._skip(_SCALAR)
+
+    def _items(self, path: tuple[str | int, ...], closing: str) -> None:
+        self._at += 1
+        index = 0
+        while (following := self._next()) not in {closing, ""}:
+            if following == ",":
+                self._at += 1
+            elif closing == "}":
+                self._pair(path)
+            else:
+                self._note((*path, index))
+                self._value((*path, index))
+                index += 1
+        self._at += 1

@@ -6,28 +6,17 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
-from email.message import Message
+from dataclasses import dataclass
 from ipaddress import ip_address
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-
 from parcelhook import __version__
-from parcelhook.context import Json, Query, ReadModel
-from parcelhook.errors import (
-    CarrierError,
-    CarrierRefused,
-    CarrierThrottled,
-    CarrierUnauthorized,
-    CarrierUnavailable,
-    CarrierUnreadable,
-)
+from parcelhook.answer import Answer, refusal
+from parcelhook.context import Json, Query
+from parcelhook.errors import CarrierError, CarrierRefused, CarrierThrottled, CarrierUnavailable, CarrierUnreadable
 from parcelhook.inflate import Inflater, UnknownCoding
-from parcelhook.mistakes import summary
-from parcelhook.retry_after import seconds_until_retry
 
 if TYPE_CHECKING:
     import httpx
@@ -53,35 +42,6 @@ class HttpLimits:
     attempts: int = 3
     backoff: float = 0.25
     longest_wait: float = 5.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer of a carrier; its content is kept out of ``repr``."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    call: str
-    carrier: str
-
-    @property
-    def text(self) -> str:
-        """Give the body as text, by the charset the answer names, else UTF-8."""
-        content_type = Message()
-        content_type["content-type"] = self.headers.get("content-type", "")
-        try:
-            return self.body.decode(content_type.get_content_charset("utf-8"), errors="replace")
-        except LookupError:
-            return self.body.decode("utf-8", errors="replace")
-
-    def read(self, model: type[ReadModel]) -> ReadModel:
-        """Validate the JSON body against a model; raise CarrierUnreadable that names the fields, never their values."""
-        try:
-            return model.model_validate_json(self.text)
-        except ValidationError as error:
-            msg = f"{self.call}: the answer is no {model.__name__}: {summary(error)}"
-        raise CarrierUnreadable(msg, carrier=self.carrier, what_to_do="See whether the carrier changed its API.")
 
 
 class HttpCarrierClient:
@@ -183,14 +143,19 @@ class HttpCarrierClient:
         if sum(body is not None for body in (json, form, content)) > 1:
             msg = "takes one of json, form and content"
             raise ValueError(msg)
+        import httpx  # noqa: PLC0415 - as above
+
         client = self._open()
         if not self._hosts:
             raise self._error(CarrierRefused, "has no API host", f"Set host in [carriers.{self._carrier}].")
         full = path.startswith(("https://", "http://"))
         url = path if full else f"{self._hosts[0].rstrip('/')}/{path.lstrip('/')}"
-        request = _built(client, method, url, params=query, headers=headers, json=json, data=form, content=content)
-        if request is None:
-            raise self._error(CarrierRefused, f"{method}: the path makes no valid URL")
+        try:
+            request = client.build_request(
+                method, url, params=query, headers=headers, json=json, data=form, content=content
+            )
+        except httpx.InvalidURL:
+            raise self._error(CarrierRefused, f"{method}: the path makes no valid URL") from None
         self._refuse_foreign(request)
         return request
 
@@ -239,7 +204,7 @@ class HttpCarrierClient:
             if answer.status in _OK or answer.status in accept:
                 return answer
             if following is None:
-                raise self._refusal(answer)
+                raise refusal(answer)
             self._refuse_foreign(following)
             request = following
         raise self._error(CarrierRefused, f"{_named(request)}: more than {REDIRECTS} redirects")
@@ -283,21 +248,6 @@ class HttpCarrierClient:
             inflater.feed(chunk)
         return inflater.done()
 
-    def _refusal(self, answer: Answer) -> CarrierError:
-        kinds: dict[int, type[CarrierError]] = {
-            401: CarrierUnauthorized,
-            403: CarrierUnauthorized,
-            429: CarrierThrottled,
-        }
-        kind = kinds.get(answer.status, CarrierUnavailable if answer.status >= 500 else CarrierRefused)  # noqa: PLR2004
-        return kind(
-            f"{answer.call}: status {answer.status}",
-            carrier=self._carrier,
-            code=str(answer.status),
-            retry_after=seconds_until_retry(answer.headers.get("retry-after", "")),
-            what_to_do=f"Check the credentials in [carriers.{self._carrier}]." if kind is CarrierUnauthorized else "",
-        )
-
     def _error(self, kind: type[CarrierError], message: str, what_to_do: str = "") -> CarrierError:
         return kind(message, carrier=self._carrier, what_to_do=what_to_do)
 
@@ -314,15 +264,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _built(client: httpx.AsyncClient, method: str, url: str, **parts: Any) -> httpx.Request | None:
-    import httpx  # noqa: PLC0415 - as above
-
-    try:
-        return client.build_request(method, url, **parts)
-    except httpx.InvalidURL:
-        return None
 
 
 def _named(request: httpx.Request) -> str:
