@@ -1,0 +1,58 @@
+"""What Wix is told about a parcel: provider, and for all but Wix's own providers, the complete tracking link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parcelhook.carrier import Carrier
+from parcelhook.errors import InvalidTrackingLink
+from parcelhook.links import checked_link, tracking_link
+from parcelhook.models import Shipment
+from parcelhook.numbers import for_links
+from parcelhook.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingInfo:
+    """A provider as Wix spells or shows it, the link ("" where Wix builds it), and where the link came from."""
+
+    provider: str
+    url: str
+    source: str
+
+
+def tracking_info(
+    registry: Registry, shipment: Shipment, *, given_url: str = "", allow_loopback: bool = False
+) -> TrackingInfo:
+    """Give provider and link of a shipment: a given link, else Wix's own, else the hook's, else the template's.
+
+    A given link on one of Wix's own providers goes under the carrier's name, as a custom provider's would. Raise
+    InvalidTrackingLink where no valid link can be had, and CarrierError where the hook failed.
+    """
+    carrier = registry.carrier(shipment.carrier)
+    if given_url:
+        return TrackingInfo(
+            carrier.name, checked_link(given_url, carrier=carrier, allow_loopback=allow_loopback), "given"
+        )
+    if carrier.wix_provider is not None:
+        return TrackingInfo(carrier.wix_provider, "", "wix")
+    from_hook = registry.resolve_tracking_url(shipment)
+    if from_hook is not None:
+        return TrackingInfo(
+            carrier.name, checked_link(from_hook, carrier=carrier, allow_loopback=allow_loopback), "hook"
+        )
+    return TrackingInfo(carrier.name, _from_template(carrier, shipment), "template")
+
+
+def _from_template(carrier: Carrier, shipment: Shipment) -> str:
+    url = tracking_link(
+        carrier,
+        for_links(carrier, shipment.tracking_number),
+        postal_code=shipment.postal_code,
+        country=shipment.country,
+        locale=shipment.locale,
+    )
+    if url is None:
+        msg = f"{carrier.name} has no tracking link for this parcel, and Wix needs one for it"
+        raise InvalidTrackingLink(msg, field="url", what_to_do="Give the complete link with --url.")
+    return url

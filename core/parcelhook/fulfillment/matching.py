@@ -1,0 +1,81 @@
+"""Tell which fulfillment at Wix is which shipment of ours, and bind the two."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from parcelhook.fulfillment.orders import OrderNow
+from parcelhook.fulfillment.store import Outcome, Store
+from parcelhook.ledger import moves
+from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.wix.fulfillments import Fulfillment
+
+CLOCK_SKEW: Final = timedelta(minutes=2)
+"""How far Wix's clock and ours may be apart when it is told whether a fulfillment was there before the intent."""
+
+
+def match(store: Store, row: ShipmentRow, now: OrderNow) -> Fulfillment | None:
+    """Give the fulfillment that this shipment's own create made, or None where there is none.
+
+    It carries the shipment's number, is bound to no other shipment, and was not there before the shipment was wanted.
+    """
+    found = now.with_number(row.tracking_number)
+    if found is None or _is_bound(store, row, found):
+        return None
+    if found.created_date is not None and found.created_date < row.created_at - CLOCK_SKEW:
+        return None
+    return found
+
+
+def number_exists(store: Store, row: ShipmentRow, now: OrderNow) -> Outcome:
+    """Decide about a number Wix has already: on this order with the same items, it is this shipment's fulfillment."""
+    found = now.with_number(row.tracking_number)
+    if found is None:
+        error = f"the tracking number is on {_other_order(store, row)} already"
+        what_to_do = "Check the number; one number can be on one order only."
+    elif _is_bound(store, row, found):
+        error = "the tracking number is on another shipment of this order already"
+        what_to_do = "Nothing is to be done, unless the number was typed wrongly."
+    elif row.items and _items_of(found) != {item.line_item_id: item.quantity for item in row.items}:
+        error = "the tracking number is on a fulfillment of this order already, with other items or quantities"
+        what_to_do = "Delete that fulfillment in the store first, or use another number."
+    else:
+        bind(store, row, found.id, found, reason="it was at Wix already")
+        return Outcome.EXISTING
+    store.ledger.shipments.move(moves.failed(row, error=error, what_to_do=what_to_do))
+    return Outcome.REFUSED
+
+
+def bind(
+    store: Store, row: ShipmentRow, fulfillment_id: str, fulfillment: Fulfillment | None, *, reason: str = ""
+) -> None:
+    """Bind a shipment to its fulfillment, with the link and status Wix shows, and begin to follow its parcels."""
+    info = fulfillment.tracking_info if fulfillment else None
+    store.ledger.shipments.move(
+        moves.created(
+            row,
+            fulfillment_id=fulfillment_id,
+            wix_status=fulfillment.status if fulfillment else None,
+            tracking_url=(info.link or "") if info else "",
+            reason=reason,
+        )
+    )
+
+
+def _other_order(store: Store, row: ShipmentRow) -> str:
+    parcels = store.ledger.parcels.numbered(
+        row.store, carrier=row.carrier, number_normalised=row.parcels[0].number_normalised
+    )
+    others = (other for parcel in parcels for other in store.ledger.parcels.shipments_of(parcel.id))
+    names = sorted({other.order_number or other.order_id for other in others if other.order_id != row.order_id})
+    return f"order {', '.join(names)}" if names else "another order of the store"
+
+
+def _is_bound(store: Store, row: ShipmentRow, fulfillment: Fulfillment) -> bool:
+    bound = store.ledger.shipments.bound_fulfillments(row.store, [row.order_id])[row.order_id]
+    return fulfillment.id in bound - {row.fulfillment_id}
+
+
+def _items_of(fulfillment: Fulfillment) -> dict[str, int]:
+    return {item.id: item.quantity or 1 for item in fulfillment.line_items}

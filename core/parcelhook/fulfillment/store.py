@@ -1,0 +1,78 @@
+"""One Wix store and what its flows work with, passed in as one value."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from parcelhook.errors import LedgerError
+from parcelhook.ledger import Ledger
+from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.registry import Registry
+from parcelhook.settings import Rule
+from parcelhook.wix.client import WixClient
+
+LEASE_SECONDS: Final = 6.0
+"""How long a worker that stopped to live may hold a shipment before another takes it over."""
+
+SEND_WITHIN: Final = timedelta(seconds=30)
+"""How long after its row was written a create may still leave; well within the time it takes to settle."""
+
+
+class Outcome(StrEnum):
+    """What became of a shipment in one run of a flow."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    NOT_FULFILLABLE = "not_fulfillable"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    UNDECIDED = "undecided"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A store's client, the ledger, the registry, and how this store ships.
+
+    ``owner`` names this worker in the ledger's claims. ``settle`` is how long after an unclear answer Wix is asked what
+    it has. ``poll_scale`` stretches or shortens the time between two looks at a parcel.
+    """
+
+    id: str
+    wix: WixClient
+    ledger: Ledger
+    registry: Registry
+    clock: Callable[[], datetime]
+    owner: str
+    settle: timedelta
+    ship_unpaid: bool = False
+    rules: tuple[Rule, ...] = ()
+    poll_scale: float = 1.0
+
+    @contextmanager
+    def holding(self, rows: Sequence[ShipmentRow]) -> Iterator[None]:
+        """Keep the claim on shipments for as long as this process lives and works on them."""
+        ids = [row.id for row in rows]
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(LEASE_SECONDS / 4):
+                try:
+                    self.ledger.shipments.extend(self.owner, ids, lease_seconds=LEASE_SECONDS)
+                except LedgerError:
+                    # Another worker takes over when the lease ends; this one's moves then do nothing.
+                    return
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

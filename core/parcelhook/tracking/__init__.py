@@ -1,0 +1,1 @@
+"""How a parcel's progress becomes known: who is due, asking carriers, folding scans, telling Wix."""
