@@ -1,0 +1,66 @@
+"""Calls to Wix: a row before each call leaves, its outcome afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from parcelhook.ledger.database import Database
+from parcelhook.ledger.notices import ordered_id
+from parcelhook.ledger.rows import CallRow, ShipmentRow
+from parcelhook.ledger.schema import wix_call, wix_call_order
+
+
+class Calls:
+    """Every call to Wix, and the orders it concerned."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def begin(
+        self,
+        store: str,
+        *,
+        operation: str,
+        method: str,
+        path: str,
+        order_ids: Collection[str] = (),
+        shipments: Sequence[ShipmentRow] = (),
+    ) -> str:
+        """Note a call that is about to leave, and give its id; it concerns the shipments' orders and ``order_ids``."""
+        call_id = ordered_id()
+        about = {(row.order_id, row.id) for row in shipments} | {(order_id, "") for order_id in order_ids}
+        call = {"store": store, "id": call_id, "operation": operation, "method": method, "path": path}
+        orders = [
+            {"store": store, "call_id": call_id, "order_id": order_id, "shipment_id": shipment_id}
+            for order_id, shipment_id in sorted(about)
+        ]
+        with self._database.write() as connection:
+            connection.execute(sa.insert(wix_call).values(**call, sent_at=self._clock()))
+            if orders:
+                connection.execute(sa.insert(wix_call_order), orders)
+        return call_id
+
+    def end(self, store: str, call_id: str, *, status: int | None, request_id: str = "", outcome: str = "") -> None:
+        """Note the answer's HTTP status (None without an answer), Wix's request id, and what it came to."""
+        change = (
+            sa.update(wix_call)
+            .where(wix_call.c.store == store, wix_call.c.id == call_id)
+            .values(ended_at=self._clock(), status=status, request_id=request_id, outcome=outcome)
+        )
+        with self._database.write() as connection:
+            connection.execute(change)
+
+    def find(self, store: str, *, order_id: str | None = None, limit: int = 1000) -> list[CallRow]:
+        """Read calls, the oldest first; with ``order_id``, those that concerned the order."""
+        query = sa.select(wix_call).where(wix_call.c.store == store).order_by(wix_call.c.id).limit(limit)
+        if order_id is not None:
+            concerned = sa.select(wix_call_order.c.call_id).where(
+                wix_call_order.c.store == store, wix_call_order.c.order_id == order_id
+            )
+            query = query.where(wix_call.c.id.in_(concerned))
+        with self._database.read() as connection:
+            return [CallRow(**row) for row in connection.execute(query).mappings()]

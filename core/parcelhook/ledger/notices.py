@@ -1,0 +1,115 @@
+"""Notices: what happened and why, written with the change itself, told to plug-ins afterwards, kept for ``why``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from parcelhook.ledger.database import Database
+from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.schema import notice
+from parcelhook.models import Notice, Status
+
+
+def ordered_id() -> str:
+    """Make a unique id that sorts after every one this process made before."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+def new_notice(
+    store: str,
+    *,
+    kind: str,
+    at: datetime,
+    order_id: str = "",
+    shipment_id: str = "",
+    carrier: str = "",
+    tracking_number: str = "",
+    status: Status | None = None,
+    detail: str = "",
+    reason: str = "",
+) -> dict[str, object]:
+    """Make the row of a notice, to be inserted in the transaction of what it tells."""
+    return {
+        "store": store,
+        "id": ordered_id(),
+        "kind": kind,
+        "at": at,
+        "order_id": order_id,
+        "shipment_id": shipment_id,
+        "carrier": carrier,
+        "tracking_number": tracking_number,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+    }
+
+
+def about(row: ShipmentRow, *, kind: str, at: datetime, detail: str = "", reason: str = "") -> dict[str, object]:
+    """Make the row of a notice about a shipment."""
+    return new_notice(
+        row.store,
+        kind=kind,
+        at=at,
+        order_id=row.order_id,
+        shipment_id=row.id,
+        carrier=row.carrier,
+        tracking_number=row.tracking_number,
+        status=row.status,
+        detail=detail,
+        reason=reason,
+    )
+
+
+def write(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Insert notices; none is fine."""
+    if rows:
+        connection.execute(sa.insert(notice), rows)
+
+
+class Notices:
+    """Decisions worth keeping, and what plug-ins are still to be told."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self, store: str, *, kind: str, order_id: str = "", shipment_id: str = "", detail: str = "", reason: str = ""
+    ) -> None:
+        """Keep a decision that moved no shipment, such as an order that is not shipped, and its reason."""
+        row = new_notice(
+            store,
+            kind=kind,
+            at=self._clock(),
+            order_id=order_id,
+            shipment_id=shipment_id,
+            detail=detail,
+            reason=reason,
+        )
+        with self._database.write() as connection:
+            write(connection, [row])
+
+    def untold(self, *, limit: int = 100) -> list[Notice]:
+        """Give the oldest notices that were not told yet; they come again until ``told``."""
+        query = sa.select(notice).where(notice.c.told.is_(False)).order_by(notice.c.id).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Notice.model_validate({name: row[name] for name in Notice.model_fields}) for row in rows]
+
+    def told(self, notices: Iterable[Notice]) -> None:
+        """Mark notices as told."""
+        keys = [{"its_store": each.store, "its_id": each.id} for each in notices]
+        if not keys:
+            return
+        change = (
+            sa.update(notice)
+            .where(notice.c.store == sa.bindparam("its_store"), notice.c.id == sa.bindparam("its_id"))
+            .values(told=True)
+        )
+        with self._database.write() as connection:
+            connection.execute(change, keys)

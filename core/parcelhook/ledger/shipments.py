@@ -1,0 +1,288 @@
+"""Shipments: added once under their key, claimed by one owner at a time, moved by the table in ``states``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from parcelhook.errors import InputError, KeyReused, ShipmentChanged, WrongState
+from parcelhook.ledger import intents, notices
+from parcelhook.ledger.attachment import attach, put_items, read_shipments
+from parcelhook.ledger.database import Database
+from parcelhook.ledger.moves import Move
+from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
+from parcelhook.ledger.schema import shipment
+from parcelhook.ledger.states import FOLLOWERS, State
+from parcelhook.models import Reason, Status
+
+WIX_STATUSES: Final = ("Pending", "Accepted", "Ready", "In_Delivery", "Fulfilled")
+"""A fulfillment's status at Wix, in the order it moves (Wix: Order Fulfillments, ``status``)."""
+
+_CHUNK: Final = 200
+
+
+class Shipments:
+    """The shipments of every store."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, new: NewShipment, *, again: bool = False) -> tuple[ShipmentRow, bool]:
+        """Add one shipment, or find it under its key; give it and whether it is new.
+
+        ``again`` starts the key's next generation if its fulfillment was seen deleted. Raise KeyReused if the key
+        came before with another body.
+        """
+        added = self.add_all([new], again=again)[0]
+        if added.is_conflict:
+            msg = f"the key {new.intent_key} was used for another shipment of order {new.order_id}"
+            raise KeyReused(msg, field="key", what_to_do="Send the same body again, or use another key.")
+        return added.shipment, added.is_new
+
+    def add_all(self, news: Sequence[NewShipment], *, again: bool = False) -> list[Added]:
+        """Add shipments as ``add`` does, a few hundred a transaction; a conflict is told, not raised."""
+        added: list[Added] = []
+        for start in range(0, len(news), _CHUNK):
+            with self._database.write() as connection:
+                chunk = news[start : start + _CHUNK]
+                added += intents.add(connection, self._database, chunk, again=again, now=self._clock())
+        return added
+
+    def get(self, shipment_id: str) -> ShipmentRow:
+        """Read one shipment; raise InputError if there is none with this id."""
+        with self._database.read() as connection:
+            rows = read_shipments(connection, [shipment_id])
+        if not rows:
+            raise _unknown(shipment_id)
+        return rows[0]
+
+    def find(
+        self,
+        *,
+        store: str | None = None,
+        states: Collection[State] = (),
+        order_id: str | None = None,
+        limit: int = 1000,
+        offset: int = 0,
+    ) -> list[ShipmentRow]:
+        """Read shipments, the oldest first."""
+        query = sa.select(shipment.c.id).order_by(shipment.c.created_at, shipment.c.id).limit(limit).offset(offset)
+        if store is not None:
+            query = query.where(shipment.c.store == store)
+        if states:
+            query = query.where(shipment.c.state.in_(states))
+        if order_id is not None:
+            query = query.where(shipment.c.order_id == order_id)
+        with self._database.read() as connection:
+            return read_shipments(connection, connection.execute(query).scalars().all())
+
+    def claim(
+        self,
+        store: str,
+        *,
+        states: Collection[State],
+        owner: str,
+        lease_seconds: float,
+        limit: int = 100,
+        ids: Collection[str] | None = None,
+    ) -> list[ShipmentRow]:
+        """Take shipments that are due and that nobody holds; no two owners ever get the same one.
+
+        An owner that does not ``extend`` in time loses what it holds: its moves then do nothing.
+        """
+        wanted = [shipment.c.state.in_(states)]
+        if ids is not None:
+            wanted.append(shipment.c.id.in_(ids))
+        first = (shipment.c.created_at, shipment.c.id)
+        return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
+
+    def claim_pushes(self, store: str, *, owner: str, lease_seconds: float, limit: int = 100) -> list[ShipmentRow]:
+        """Take created shipments whose status Wix is still to be told, ``Fulfilled`` first."""
+        wanted = [shipment.c.state == State.CREATED, shipment.c.wanted_wix_status.is_not(None)]
+        first = (shipment.c.wanted_wix_status != WIX_STATUSES[-1], shipment.c.updated_at, shipment.c.id)
+        return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
+
+    def extend(self, owner: str, ids: Collection[str], *, lease_seconds: float) -> set[str]:
+        """Hold shipments for longer, from now on; give the ids the owner still holds."""
+        now = self._clock()
+        change = (
+            sa.update(shipment)
+            .where(shipment.c.id.in_(ids), shipment.c.claimed_by == owner, shipment.c.claimed_until >= now)
+            .values(claimed_until=now + timedelta(seconds=lease_seconds))
+            .returning(shipment.c.id)
+        )
+        with self._database.write() as connection:
+            return set(connection.execute(change).scalars())
+
+    def release(self, owner: str, ids: Collection[str]) -> None:
+        """Let go of shipments that were claimed and not moved."""
+        change = (
+            sa.update(shipment)
+            .where(shipment.c.id.in_(ids), shipment.c.claimed_by == owner)
+            .values(claimed_by=None, claimed_until=None)
+        )
+        with self._database.write() as connection:
+            connection.execute(change)
+
+    def move(self, move: Move) -> ShipmentRow:
+        """Carry out one move; raise WrongState if the states forbid it, ShipmentChanged if the row is outdated."""
+        moved = self.move_all([move])
+        if not moved:
+            msg = f"another process changed shipment {move.row.id} in the meantime"
+            raise ShipmentChanged(msg, what_to_do="Look at the shipment and try again.")
+        return moved[0]
+
+    def move_all(self, moves: Sequence[Move]) -> list[ShipmentRow]:
+        """Carry out moves in one transaction and give the rows as they are now.
+
+        A shipment that another process has taken over is left out: it is that process's to finish. Raise WrongState,
+        with nothing moved, if the states forbid one of them.
+        """
+        for move in moves:
+            if move.to not in FOLLOWERS[move.row.state]:
+                msg = f"shipment {move.row.id} is {move.row.state} and cannot become {move.to}"
+                raise WrongState(msg, field="state")
+        now = self._clock()
+        with self._database.write() as connection:
+            # By id, so that two processes that move the same shipments never wait for each other in a circle.
+            done = [move for move in sorted(moves, key=lambda each: each.row.id) if _apply(connection, move, now=now)]
+            replaced = [(move.row, move.parcels) for move in done if move.parcels is not None]
+            if replaced:
+                rows = {row.id: row for row in read_shipments(connection, [row.id for row, _ in replaced])}
+                attach(connection, self._database, [(rows[row.id], parcels) for row, parcels in replaced])
+            put_items(connection, [(move.row, move.items) for move in done if move.items is not None])
+            moved = {row.id: row for row in read_shipments(connection, [move.row.id for move in done])}
+            ordered = [move for move in moves if move.row.id in moved]
+            notices.write(connection, [_notice(moved[move.row.id], move, at=now) for move in ordered])
+        return [moved[move.row.id] for move in ordered]
+
+    def set_status(
+        self, shipment_id: str, *, status: Status, reason: Reason | None = None, wanted_wix_status: str | None = None
+    ) -> bool:
+        """Note how far the parcels have come and what Wix is to be told; give whether the status is another one.
+
+        What Wix has, or had wanted for it, is never taken back: only a later status becomes wanted.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            row = _locked(connection, shipment_id)
+            wanted = _later(wanted_wix_status, than=(row.wix_status, row.wanted_wix_status)) or row.wanted_wix_status
+            is_other = (status, reason) != (row.status, row.reason)
+            if is_other or wanted != row.wanted_wix_status:
+                values = {"status": status, "reason": reason, "wanted_wix_status": wanted, "updated_at": now}
+                connection.execute(sa.update(shipment).where(shipment.c.id == row.id).values(values))
+            if is_other:
+                (changed,) = read_shipments(connection, [row.id])
+                notices.write(connection, [notices.about(changed, kind=status, at=now, reason=reason or "")])
+        return is_other
+
+    def note_wix_status(self, shipment_id: str, *, wix_status: str | None) -> None:
+        """Note the status a fulfillment was seen with at Wix, whoever set it; an earlier one is wanted no longer."""
+        with self._database.write() as connection:
+            row = _locked(connection, shipment_id)
+            wanted = _later(row.wanted_wix_status, than=(wix_status,))
+            values = {"wix_status": wix_status, "wanted_wix_status": wanted, "updated_at": self._clock()}
+            connection.execute(sa.update(shipment).where(shipment.c.id == row.id).values(values))
+
+    def bound_fulfillments(self, store: str, order_ids: Collection[str]) -> dict[str, set[str]]:
+        """Give, for each order, the fulfillments that belong to a shipment of ours."""
+        bound: dict[str, set[str]] = defaultdict(set)
+        query = sa.select(shipment.c.order_id, shipment.c.fulfillment_id).where(
+            shipment.c.store == store, shipment.c.order_id.in_(order_ids), shipment.c.fulfillment_id.is_not(None)
+        )
+        with self._database.read() as connection:
+            for order_id, fulfillment_id in connection.execute(query):
+                bound[order_id].add(fulfillment_id)
+        return {order_id: bound[order_id] for order_id in order_ids}
+
+    def count(self, *, store: str | None = None) -> dict[State, int]:
+        """Count the shipments in each state."""
+        query = sa.select(shipment.c.state, sa.func.count().label("total")).group_by(shipment.c.state)
+        if store is not None:
+            query = query.where(shipment.c.store == store)
+        with self._database.read() as connection:
+            return {row.state: row.total for row in connection.execute(query)}
+
+    def _claim(
+        self,
+        store: str,
+        wanted: Sequence[sa.ColumnElement[bool]],
+        *,
+        first: Sequence[sa.ColumnElement[Any]],
+        owner: str,
+        lease_seconds: float,
+        limit: int,
+    ) -> list[ShipmentRow]:
+        now = self._clock()
+        column = shipment.c
+        chosen = (
+            sa.select(column.id)
+            .where(
+                column.store == store,
+                *wanted,
+                sa.or_(column.claimed_until.is_(None), column.claimed_until < now),
+                sa.or_(column.due_at.is_(None), column.due_at <= now),
+            )
+            .order_by(*first)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("chosen")  # PostgreSQL runs it once, so that it locks no more rows than it gives
+        )
+        change = (
+            sa.update(shipment)
+            .where(column.id.in_(sa.select(chosen.c.id)))
+            .values(claimed_by=owner, claimed_until=now + timedelta(seconds=lease_seconds), version=column.version + 1)
+            .returning(column.id)
+        )
+        with self._database.write() as connection:
+            claimed = connection.execute(change).scalars().all()
+            order = sa.select(column.id).where(column.id.in_(claimed)).order_by(*first)
+            return read_shipments(connection, connection.execute(order).scalars().all())
+
+
+def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, ...]]:
+    query = sa.select(shipment).where(shipment.c.id == shipment_id).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise _unknown(shipment_id)
+    return row
+
+
+def _unknown(shipment_id: str) -> InputError:
+    msg = f"no shipment has the id {shipment_id}"
+    return InputError(msg, field="id", what_to_do="See parcelhook shipments.")
+
+
+def _apply(connection: sa.Connection, move: Move, *, now: datetime) -> bool:
+    """Change the row if it is still the one the move starts from."""
+    values: dict[str, object] = {
+        "send_before": None,
+        "due_at": None,
+        "error": "",
+        "what_to_do": "",
+        **move.changes,
+        **dict.fromkeys(move.stamps, now),
+        "state": move.to,
+        "updated_at": now,
+        "version": move.row.version + 1,
+    }
+    if not move.keeps_claim:
+        values |= {"claimed_by": None, "claimed_until": None}
+    row = shipment.c
+    change = sa.update(shipment).where(row.id == move.row.id, row.version == move.row.version).values(values)
+    return connection.execute(change).rowcount == 1
+
+
+def _notice(row: ShipmentRow, move: Move, *, at: datetime) -> dict[str, object]:
+    return notices.about(row, kind=move.kind, at=at, detail=move.detail, reason=move.reason)
+
+
+def _later(status: str | None, *, than: Sequence[str | None]) -> str | None:
+    """Give the status if Wix would move forward to it from each of the others, else None."""
+    rank = {name: place for place, name in enumerate(WIX_STATUSES)}
+    return status if status and rank[status] > max(rank.get(other or "", -1) for other in than) else None
