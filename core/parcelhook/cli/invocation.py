@@ -1,0 +1,88 @@
+"""What the options before and after a command say, and what a command makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from parcelhook.cli.installation import Installation
+    from parcelhook.settings import Settings
+
+
+@dataclass
+class Invocation:
+    """One run of the command line; ``as_json`` asks for one JSON value on stdout and nothing else there."""
+
+    config: Path | None = None
+    store: str | None = None
+    as_json: bool = False
+    debug: bool = False
+    no_plugins: bool = False
+
+    def settings(self) -> Settings:
+        """Read the configuration; raise ConfigurationError where it is wrong."""
+        from parcelhook.settings import Settings
+
+        return Settings.load(self.config)
+
+    def installation(self) -> Installation:
+        """Give what the configuration describes, to be used in a ``with``."""
+        from parcelhook.cli.installation import Installation
+
+        return Installation(self.settings(), plugins_enabled=not self.no_plugins)
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    invocation = ctx.ensure_object(Invocation)
+    if value:
+        setattr(invocation, str(parameter.name), value)
+
+
+def common_options(*, all_shown: bool) -> list[click.Option]:
+    """Give the options that every command takes before and after its name; ``--json`` is always shown."""
+
+    def option(*names: str, help: str, shown: bool = all_shown, metavar: str | None = None) -> click.Option:  # noqa: A002
+        kind = click.Path(path_type=Path) if metavar == "FILE" else None
+        return click.Option(
+            names,
+            help=help,
+            hidden=not shown,
+            metavar=metavar,
+            type=kind,
+            is_flag=metavar is None,
+            expose_value=False,
+            callback=_remember,
+        )
+
+    return [
+        option("--json", "as_json", help="Print one JSON value and nothing else.", shown=True),
+        option("--config", metavar="FILE", help="Read this file instead of parcelhook.toml."),
+        option("--store", metavar="NAME", help="The store that is meant, where several are configured."),
+        option("--no-plugins", help="Load the built-in carriers alone."),
+        option("--debug", help="Show the traceback of an error."),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the common options."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.params = [*self.params, *common_options(all_shown=False)]
+
+
+class Group(click.Group):
+    """A group of such commands; it takes the common options as well."""
+
+    command_class = Command
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.params = [*self.params, *common_options(all_shown=False)]
