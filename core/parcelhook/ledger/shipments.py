@@ -90,14 +90,17 @@ class Shipments:
         lease_seconds: float,
         limit: int = 100,
         ids: Collection[str] | None = None,
+        is_timed: bool = False,
     ) -> list[ShipmentRow]:
         """Take shipments that are due and that nobody holds; no two owners ever get the same one.
 
-        An owner that does not ``extend`` in time loses what it holds: its moves then do nothing.
+        One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in time loses what it holds: its moves then do nothing.
         """
         wanted = [shipment.c.state.in_(states)]
         if ids is not None:
             wanted.append(shipment.c.id.in_(ids))
+        if is_timed:
+            wanted.append(shipment.c.due_at.is_not(None))
         first = (shipment.c.created_at, shipment.c.id)
         return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
 
