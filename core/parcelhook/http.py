@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from parcelhook import __version__
 from parcelhook.answer import Answer, refusal
@@ -156,12 +156,15 @@ class HttpCarrierClient:
             )
         except httpx.InvalidURL:
             raise self._error(CarrierRefused, f"{method}: the path makes no valid URL") from None
+        # httpx resolves dot segments by itself, so they are looked for in the path as it was given.
+        if ".." in unquote(path.partition("?")[0]).split("/"):
+            raise self._error(CarrierRefused, f"{method} {request.url.host}: leads away from the carrier's hosts")
         self._refuse_foreign(request)
         return request
 
     def _refuse_foreign(self, request: httpx.Request) -> None:
         url = request.url
-        if origin(str(url)) not in self._origins or url.userinfo or ".." in url.path.split("/"):
+        if origin(str(url)) not in self._origins or url.userinfo:
             raise self._error(CarrierRefused, f"{request.method} {url.host}: leads away from the carrier's hosts")
 
     async def _call(self, request: httpx.Request, accept: Collection[int]) -> Answer:
