@@ -24,7 +24,9 @@ MAX_CURSOR = 16_000
 _STATUSES = "fulfillmentStatusesAggregate.statuses"
 # Left out unless the status is filtered explicitly.
 _SHY = frozenset({"PENDING", "REJECTED"})
-_DEFAULT_SORT = [["createdDate", True]]
+_DEFAULT_SORT: list[list[JsonValue]] = [["createdDate", True]]
+# An order with its sort key: a value for each criterion, then where it stands among all.
+Row = tuple[list[JsonValue], Json]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Search:
         self._store = store
         self._panel = panel
         self._secret = secrets.token_bytes(16)
+        self._last: tuple[object, list[Row]] = (None, [])
 
     def run(self, search: object) -> Json:
         """Answer one page, or refuse a search that breaks the rules."""
@@ -88,23 +91,29 @@ class Search:
             return Query({}, _DEFAULT_SORT, limit)
         return Query(carried["filter"], carried["sort"], limit, carried["edge"], carried["backwards"])
 
-    def _rows(self, query: Query, matches: Matches, switches: Switches) -> list[tuple[list[JsonValue], Json]]:
+    def _rows(self, query: Query, matches: Matches, switches: Switches) -> list[Row]:
+        # Page after page of a store that stands still is cut from one list.
+        asked = (self._store.changes, json.dumps(query.filter), json.dumps(query.sort))
+        if self._last[0] != asked or switches.search_lag_seconds:
+            self._last = (asked, self._find(query, matches, switches))
+        return self._last[1]
+
+    def _find(self, query: Query, matches: Matches, switches: Switches) -> list[Row]:
         explicit = mentions(query.filter, "status")
         aggregate = mentions(query.filter, _STATUSES)
-        found: list[Json] = []
+        paths = [(field, FIELDS[field]) for field, _ in query.sort]
+        rows: list[Row] = []
         for stored in _candidates(self._store, query.filter):
             entity = stored.entity.seen(lag=switches.search_lag_seconds)
             status = entity["status"]
             if status == "INITIALIZED" or (status in _SHY and not explicit):
                 continue
             if matches(_with_statuses(stored, entity) if aggregate else entity):
-                found.append(entity)
-        fields = [field for field, _ in query.sort]
-        rows = [(_sort_key(entity, fields), entity) for entity in found]
-        # Sorting is stable, so the last criterion goes first; the id decides between equals.
-        rows.sort(key=lambda row: row[0][-1])
+                key = [_sortable(kind, read_path(entity, field)) for field, kind in paths]
+                rows.append(([*key, stored.position], entity))
+        # Sorting is stable, so the last criterion goes first; between equals the order of arrival stands.
         for index, (_, descending) in reversed(list(enumerate(query.sort))):
-            rows.sort(key=lambda row, index=index: _absent_first(row[0][index]), reverse=descending)  # type: ignore[misc]
+            rows.sort(key=lambda row: row[0][index], reverse=descending)
         return rows
 
     def _cursor(self, query: Query, edge: list[JsonValue], *, backwards: bool) -> str:
@@ -169,7 +178,8 @@ def _candidates(store: Store, condition: Json) -> Iterable[StoredOrder]:
     ids = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(ids, list):
         return store.orders.values()
-    return [store.orders[order_id] for order_id in dict.fromkeys(ids) if order_id in store.orders]
+    known = [store.orders[order_id] for order_id in set(map(str, ids)) if order_id in store.orders]
+    return sorted(known, key=lambda stored: stored.position)
 
 
 def _with_statuses(stored: StoredOrder, entity: Json) -> Json:
@@ -177,17 +187,11 @@ def _with_statuses(stored: StoredOrder, entity: Json) -> Json:
     return entity | {"fulfillmentStatusesAggregate": {"statuses": sorted(statuses)}}
 
 
-def _sort_key(entity: Json, fields: list[str]) -> list[JsonValue]:
-    # Dates are all written alike, so that as texts they sort as instants do; a number is text of digits.
-    return [_sortable(field, read_path(entity, field)) for field in fields] + [entity["id"]]
-
-
-def _sortable(field: str, value: JsonValue) -> JsonValue:
-    return typed("number", value) if FIELDS[field] == "number" else value
-
-
-def _absent_first(value: JsonValue) -> tuple[bool, JsonValue]:
-    return (value is not None, "" if value is None else value)
+def _sortable(kind: str, value: JsonValue) -> list[JsonValue]:
+    # Absent goes first. Dates are all written alike, so that as texts they sort as instants do.
+    if value is None:
+        return []
+    return [typed(kind, value) if kind == "number" else value]
 
 
 def _comparison(sort: list[list[JsonValue]]) -> Callable[[list[JsonValue], list[JsonValue]], int]:
@@ -196,13 +200,13 @@ def _comparison(sort: list[list[JsonValue]]) -> Callable[[list[JsonValue], list[
     def compare(left: list[JsonValue], right: list[JsonValue]) -> int:
         for one, other, direction in zip(left, right, directions, strict=True):
             if one != other:
-                return direction if _absent_first(one) > _absent_first(other) else -direction
+                return direction if one > other else -direction
         return 0
 
     return compare
 
 
-def _window(rows: list[tuple[list[JsonValue], Json]], query: Query) -> tuple[int, int]:
+def _window(rows: list[Row], query: Query) -> tuple[int, int]:
     if query.edge is None:
         return 0, min(query.limit, len(rows))
     key = cmp_to_key(_comparison(query.sort))

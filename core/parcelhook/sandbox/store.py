@@ -23,6 +23,7 @@ Fulfillments = tuple[Json, ...]
 class StoredOrder:
     """One order and its fulfillments; both are replaced, never changed in place."""
 
+    position: int
     entity: History[Json]
     fulfillments: History[Fulfillments]
 
@@ -53,7 +54,7 @@ class Store:
             order.setdefault("fulfillmentStatus", "NOT_FULFILLED")
             if not order.get("shippingInfo"):
                 order["fulfillmentStatus"] = "FULFILLED"
-            self.orders[order["id"]] = StoredOrder(History(order), History(()))
+            self.orders[order["id"]] = StoredOrder(self.changes, History(order), History(()))
             self._next_number += 1
             self.changes += 1
             self._events.created(ORDER, order["id"], order, identity=identity)
@@ -210,7 +211,7 @@ class Store:
         if tell:
             entity = self._replace(stored, dict(entity) | {"fulfillmentStatus": after})
         elif after != before:
-            stored.entity.value = dict(entity) | {"fulfillmentStatus": after}
+            stored.entity.set(dict(entity) | {"fulfillmentStatus": after}, lag=self._panel.now.search_lag_seconds)
         if after != before:
             body = {
                 "order": stored.entity.value,
