@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any
@@ -107,6 +108,12 @@ class HttpLine:
 _LOOK_FIRST = "A write may have happened all the same; parcelhook looks before it sends anything again."
 
 
+@cache
+def _trusted_authorities() -> SSLContext:
+    """Load the certificate authorities once: it takes 20 ms, and there may be hundreds of stores."""
+    return httpx.create_ssl_context()
+
+
 class DeadlineTransport(httpx.HTTPTransport):
     """httpx's transport with a total deadline.
 
@@ -115,7 +122,7 @@ class DeadlineTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
-        context = httpx.create_ssl_context()
+        context = _trusted_authorities()
         super().__init__(verify=context)
         self._deadline = _Deadline(monotonic)
         self._pool = httpcore.ConnectionPool(
