@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from parcelhook.ledger.database import Database
-from parcelhook.ledger.notices import ordered_id
+from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import CallRow, ShipmentRow
 from parcelhook.ledger.schema import wix_call, wix_call_order
 

@@ -95,7 +95,9 @@ class Database:
             raise translate(error, where=self.where) from error
         except sa.exc.StatementError as error:
             # A value that its column refuses (a naive time) is the caller's mistake, and told as it was raised.
-            raise error.orig or error from error
+            if error.orig is None:
+                raise
+            raise error.orig from error
 
     def _version(self, connection: sa.Connection) -> str | None:
         """Give the tables' version or, in an empty database, None; raise LedgerError for a newer one."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import sqlalchemy as sa
 
 from parcelhook.ledger import notices
 from parcelhook.ledger.attachment import attach, put_items, read_shipments
 from parcelhook.ledger.database import Database
+from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
 from parcelhook.ledger.schema import shipment
 from parcelhook.ledger.states import State
@@ -32,8 +32,7 @@ def add(
             fresh.setdefault(_identity(new), (new, 1))
         elif again and latest.state is State.DELETED:
             fresh.setdefault(_identity(new), (new, latest.generation + 1))
-    # In the order of their keys, so that two processes never wait for each other in a circle.
-    made = _insert(connection, database, [fresh[identity] for identity in sorted(fresh)], now=now)
+    made = _insert(connection, database, list(fresh.values()), now=now)
     if fresh:
         # Read again: another process may have added the same intent a moment earlier.
         known = _latest(connection, news)
@@ -61,9 +60,11 @@ def _insert(
     if not fresh:
         return []
     values = [_values(new, generation=generation, now=now) for new, generation in fresh]
-    insert = database.insert_new(shipment).values(values).returning(shipment.c.id)
+    # In the order of their keys, so that two processes never wait for each other in a circle.
+    ordered = sorted(values, key=lambda row: (row["store"], row["order_id"], row["intent_key"]))
+    insert = database.insert_new(shipment).values(ordered).returning(shipment.c.id)
     inserted = set(connection.execute(insert).scalars())
-    mine = [(str(row["id"]), new) for row, (new, _) in zip(values, fresh, strict=True) if row["id"] in inserted]
+    mine = [(row["id"], new) for row, (new, _) in zip(values, fresh, strict=True) if row["id"] in inserted]
     made = [its for its, _ in mine]
     rows = read_shipments(connection, made)
     put_items(connection, [(row, new.items) for row, (_, new) in zip(rows, mine, strict=True)])
@@ -85,10 +86,10 @@ def _latest(connection: sa.Connection, news: Sequence[NewShipment]) -> dict[_Ide
     return {(found.store, found.order_id, found.intent_key): found for found in connection.execute(query)}
 
 
-def _values(new: NewShipment, *, generation: int, now: datetime) -> dict[str, object]:
+def _values(new: NewShipment, *, generation: int, now: datetime) -> dict[str, Any]:
     return {
         "store": new.store,
-        "id": uuid4().hex,
+        "id": ordered_id(),
         "order_id": new.order_id,
         "order_number": new.order_number,
         "intent_key": new.intent_key,

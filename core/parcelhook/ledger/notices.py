@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from parcelhook.ledger.database import Database
+from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.schema import notice
 from parcelhook.models import Notice, Status
-
-
-def ordered_id() -> str:
-    """Make a unique id that sorts after every one this process made before."""
-    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 def new_notice(

@@ -110,7 +110,7 @@ class Parcels:
         """
         now = self._clock()
         with self._database.write() as connection:
-            before = _locked(connection, parcel_id)
+            before = _read(connection, parcel_id, is_locked=True)
             rows = [_scan_row(before.store, parcel_id, each, at=now) for each in scans]
             new_scans = 0
             if rows:
@@ -132,7 +132,7 @@ class Parcels:
     def get(self, parcel_id: str) -> ParcelRow:
         """Read one parcel; raise InputError if there is none with this id."""
         with self._database.read() as connection:
-            return _locked(connection, parcel_id)
+            return _read(connection, parcel_id)
 
     def numbered(self, store: str, *, carrier: str, number_normalised: str) -> list[ParcelRow]:
         """Read the parcels of a carrier with a number, whatever the account, the latest generation first."""
@@ -151,21 +151,21 @@ class Parcels:
     def scans(self, parcel_id: str) -> tuple[Scan, ...]:
         """Read a parcel's scans in order of time."""
         with self._database.read() as connection:
-            return _scans(connection, _locked(connection, parcel_id))
+            return _scans(connection, _read(connection, parcel_id))
 
     def shipments_of(self, parcel_id: str) -> list[ShipmentRow]:
         """Read every shipment the parcel is part of."""
         with self._database.read() as connection:
-            row = _locked(connection, parcel_id)
+            row = _read(connection, parcel_id)
             query = sa.select(shipment_parcel.c.shipment_id).where(
                 shipment_parcel.c.store == row.store, shipment_parcel.c.parcel_id == parcel_id
             )
             return read_shipments(connection, sorted(connection.execute(query).scalars()))
 
 
-def _locked(connection: sa.Connection, parcel_id: str) -> ParcelRow:
-    query = sa.select(parcel).where(parcel.c.id == parcel_id).with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
+def _read(connection: sa.Connection, parcel_id: str, *, is_locked: bool = False) -> ParcelRow:
+    query = sa.select(parcel).where(parcel.c.id == parcel_id)
+    row = connection.execute(query.with_for_update() if is_locked else query).mappings().one_or_none()
     if row is None:
         msg = f"no parcel has the id {parcel_id}"
         raise InputError(msg, field="id")

@@ -94,7 +94,8 @@ class Shipments:
     ) -> list[ShipmentRow]:
         """Take shipments that are due and that nobody holds; no two owners ever get the same one.
 
-        One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in time loses what it holds: its moves then do nothing.
+        One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in
+        time loses what it holds: its moves then do nothing.
         """
         wanted = [shipment.c.state.in_(states)]
         if ids is not None:
@@ -109,6 +110,28 @@ class Shipments:
         wanted = [shipment.c.state == State.CREATED, shipment.c.wanted_wix_status.is_not(None)]
         first = (shipment.c.wanted_wix_status != WIX_STATUSES[-1], shipment.c.updated_at, shipment.c.id)
         return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
+
+    def due(self, store: str) -> set[State]:
+        """Give the states that shipments are in which something is to be done about now, and nobody holds.
+
+        CREATED means that Wix is to be told a status; WAITING_NUMBER, that a carrier is to be asked for a number.
+        """
+        column, now = shipment.c, self._clock()
+        is_open = column.state.in_({State.WAITING_LINK, State.READY, State.SENDING})
+        is_wanted = sa.and_(column.state == State.CREATED, column.wanted_wix_status.is_not(None))
+        is_booked = sa.and_(column.state == State.WAITING_NUMBER, column.due_at.is_not(None))
+        query = (
+            sa.select(column.state)
+            .distinct()
+            .where(
+                column.store == store,
+                sa.or_(is_open, is_wanted, is_booked),
+                sa.or_(column.claimed_until.is_(None), column.claimed_until < now),
+                sa.or_(column.due_at.is_(None), column.due_at <= now),
+            )
+        )
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def extend(self, owner: str, ids: Collection[str], *, lease_seconds: float) -> set[str]:
         """Hold shipments for longer, from now on; give the ids the owner still holds."""
