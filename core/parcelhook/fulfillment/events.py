@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
 
 from parcelhook.errors import CarrierError, ParcelhookError, ShipmentChanged
+from parcelhook.fulfillment.orders import OrderNow, read_orders
 from parcelhook.fulfillment.routing import route
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
@@ -17,40 +18,54 @@ from parcelhook.ledger.rows import EventRow, ShipmentRow
 from parcelhook.ledger.states import BookingState, State
 from parcelhook.wix.fulfillments import OrderFulfillments
 
+APPROVED: Final = "wix.ecom.v1.order_approved"
+MAY_SHIP: Final = frozenset({APPROVED, "wix.ecom.v1.order_updated", "wix.ecom.v1.order_payment_status_updated"})
 BEFORE_WIX: Final = frozenset({State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.FAILED})
 
 
-def follow(store: Store, event: EventRow) -> str:
+def take_events(store: Store, events: Sequence[EventRow]) -> None:
+    """Deal with events in the order they came; one that cannot be dealt with now comes again.
+
+    The orders they may ship are read together, so that a flood of approvals costs few calls.
+    """
+    try:
+        orders = read_orders(store.wix, [event.order_id for event in events if event.event_type in MAY_SHIP])
+    except ParcelhookError as error:
+        for event in events:
+            _put_off(store, event, error)
+        return
+    for event in events:
+        try:
+            outcome = follow(store, event, orders)
+        except ParcelhookError as error:
+            _put_off(store, event, error)
+        else:
+            store.ledger.inbox.finish(event, outcome=outcome)
+
+
+def follow(store: Store, event: EventRow, orders: Mapping[str, OrderNow]) -> str:
     """Deal with one event and give its outcome in one line; an event of no interest is ignored with the reason."""
     if store.ledger.inbox.is_stale(event):
         return "ignored: a later snapshot of it has arrived"
-    handler = _HANDLERS.get(event.event_type)
-    return handler(store, event) if handler else "ignored: nothing follows from this event"
+    if event.event_type in MAY_SHIP:
+        now = orders.get(event.order_id)
+        approved_at = event.event_time if event.event_type == APPROVED else None
+        return route(store, now, approved_at=approved_at) if now else "the store has no such order"
+    if event.event_type == "wix.ecom.v1.order_canceled":
+        return cancel_order(store, event.order_id)
+    if event.event_type == "wix.ecom.v1.fulfillments_updated":
+        return _fulfillments(store, event)
+    return "ignored: nothing follows from this event"
 
 
-def take_events(store: Store, events: list[EventRow]) -> None:
-    """Deal with events in the order they came; one that cannot be dealt with now comes again."""
-    for event in events:
-        try:
-            outcome = follow(store, event)
-        except ParcelhookError as error:
-            due_at = store.clock() + timedelta(seconds=min(600, 5 * 2 ** min(event.attempts, 7)))
-            store.ledger.inbox.retry(event, due_at=due_at, detail=error.message)
-        else:
-            store.ledger.inbox.finish(event, outcome=outcome.split(":")[0][:40], detail=outcome)
+def _put_off(store: Store, event: EventRow, error: ParcelhookError) -> None:
+    wait = timedelta(seconds=min(600, 5 * 2 ** min(event.attempts, 7)))
+    store.ledger.inbox.retry(event, due_at=store.clock() + wait, detail=error.message)
 
 
-def _approved(store: Store, event: EventRow) -> str:
-    return route(store, event.order_id, approved_at=event.event_time)
-
-
-def _updated(store: Store, event: EventRow) -> str:
-    return route(store, event.order_id)
-
-
-def _canceled(store: Store, event: EventRow) -> str:
-    """Drop what Wix does not have; ask a person about what it has already."""
-    told = [_cancel(store, row) for row in store.ledger.shipments.find(store=store.id, order_id=event.order_id)]
+def cancel_order(store: Store, order_id: str) -> str:
+    """Drop the shipments of a canceled order that Wix does not have, and ask a person about those it has."""
+    told = [_cancel(store, row) for row in store.ledger.shipments.find(store=store.id, order_id=order_id)]
     return "; ".join(filter(None, told)) or "nothing of it was to be shipped"
 
 
@@ -107,12 +122,3 @@ def _fulfillments(store: Store, event: EventRow) -> str:
             store.ledger.shipments.note_wix_status(row.id, wix_status=fulfillment.status)
             told.append(f"fulfillment {row.fulfillment_id} is {fulfillment.status}")
     return "; ".join(told) or "known already"
-
-
-_HANDLERS: Final[Mapping[str, Callable[[Store, EventRow], str]]] = {
-    "wix.ecom.v1.order_approved": _approved,
-    "wix.ecom.v1.order_updated": _updated,
-    "wix.ecom.v1.order_payment_status_updated": _updated,
-    "wix.ecom.v1.order_canceled": _canceled,
-    "wix.ecom.v1.fulfillments_updated": _fulfillments,
-}

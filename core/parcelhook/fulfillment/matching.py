@@ -11,6 +11,7 @@ from parcelhook.ledger import moves
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.wix.fulfillments import Fulfillment
 
+TRACK: Final = "parcelhook_track"
 CLOCK_SKEW: Final = timedelta(minutes=2)
 """How far Wix's clock and ours may be apart when it is told whether a fulfillment was there before the intent."""
 
@@ -61,6 +62,8 @@ def bind(
             reason=reason,
         )
     )
+    if TRACK in store.registry.hook_names(row.carrier):
+        store.ledger.parcels.poll_at([parcel.id for parcel in row.parcels], store.clock())
 
 
 def _other_order(store: Store, row: ShipmentRow) -> str:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from parcelhook.errors import NotFulfillable
-from parcelhook.fulfillment.orders import for_plugins, read_orders
+from parcelhook.fulfillment.orders import OrderNow, for_plugins
 from parcelhook.fulfillment.plan import check_order
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger.rows import NewShipment
@@ -23,15 +23,12 @@ KILOGRAMS: Final[Mapping[str, float]] = {"KG": 1.0, "LB": 0.453_592_37}
 OVER: Final = frozenset({State.CANCELED, State.DELETED})
 
 
-def route(store: Store, order_id: str, *, approved_at: datetime | None = None) -> str:
+def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -> str:
     """Write down how an approved order is shipped, and give in one line what was decided.
 
     A carrier that can book is asked for its number next; everything else waits for a number from a person. An order
     that is known already, must not be shipped, or was approved before this store was set up is left alone.
     """
-    now = read_orders(store.wix, [order_id]).get(order_id)
-    if now is None:
-        return "the store has no such order"
     set_up_at = store.ledger.stores.get(store.id).set_up_at
     if (approved_at or now.order.created_date or set_up_at) < set_up_at:
         return "it was approved before this store was set up"
@@ -42,7 +39,7 @@ def route(store: Store, order_id: str, *, approved_at: datetime | None = None) -
     order = for_plugins(now, store=store.id)
     if not order.line_items:
         return "nothing of it is shipped by this store"
-    if any(row.state not in OVER for row in store.ledger.shipments.find(store=store.id, order_id=order_id)):
+    if any(row.state not in OVER for row in store.ledger.shipments.find(store=store.id, order_id=order.id)):
         return "its shipment is known already"
     carriers, doubt = choose(store, order)
     news = _shipments(store, order, carriers)

@@ -1,0 +1,77 @@
+"""The flows the durable engine runs, by name; each takes JSON values, and may be called again after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from parcelhook.engine import Flow, Json
+from parcelhook.fulfillment.booking import book
+from parcelhook.fulfillment.create import send
+from parcelhook.fulfillment.events import take_events
+from parcelhook.fulfillment.reconcile import reconcile
+from parcelhook.fulfillment.settle import settle
+from parcelhook.fulfillment.store import Store
+from parcelhook.tracking.progress import poll
+from parcelhook.tracking.push import push
+
+EVENTS_LEASE_SECONDS: Final = 60.0
+
+
+class Flows:
+    """All flows over the stores of this process, by the stores' ids."""
+
+    def __init__(self, stores: Mapping[str, Store]) -> None:
+        self._stores = stores
+
+    def by_name(self) -> dict[str, Flow]:
+        """Give the flows as the engine takes them."""
+        return {
+            "events": self.events,
+            "book": self.book,
+            "send": self.send,
+            "settle": self.settle,
+            "poll": self.poll,
+            "push": self.push,
+            "reconcile": self.reconcile,
+        }
+
+    def events(self) -> Json:
+        """Deal with webhook events that came in; give how many."""
+        ledger = next(iter(self._stores.values())).ledger
+        events = ledger.inbox.take(lease_seconds=EVENTS_LEASE_SECONDS)
+        for store_id, store in self._stores.items():
+            its = [event for event in events if event.store == store_id]
+            if its:
+                take_events(store, its)
+        return len(events)
+
+    def book(self, store: str, shipment_ids: list[str] | None = None) -> Json:
+        """Ask carriers for numbers; give what became of each shipment."""
+        return dict(book(self._stores[store], shipment_ids))
+
+    def send(self, store: str, shipment_ids: list[str] | None = None) -> Json:
+        """Create fulfillments; give what became of each shipment."""
+        return dict(send(self._stores[store], shipment_ids))
+
+    def settle(self, store: str, shipment_ids: list[str] | None = None) -> Json:
+        """Decide about creates whose outcome is open; give what became of each shipment."""
+        return dict(settle(self._stores[store], shipment_ids))
+
+    def poll(self, store: str) -> Json:
+        """Ask carriers about parcels that are due."""
+        progress = poll(self._stores[store])
+        return {
+            "polled": progress.polled,
+            "changed": progress.changed,
+            "unmapped": dict(progress.unmapped),
+            "errors": list(progress.errors),
+        }
+
+    def push(self, store: str) -> Json:
+        """Tell Wix statuses; give how many it took."""
+        return push(self._stores[store])
+
+    def reconcile(self, store: str) -> Json:
+        """Look through the store for what no webhook told; give how many orders changed."""
+        return reconcile(self._stores[store])

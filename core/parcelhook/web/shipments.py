@@ -1,0 +1,104 @@
+"""``POST /shipments``: another program says that an order's parcel has its number."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+import structlog
+from pydantic import Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from parcelhook.errors import ConfigurationError, InputError, KeyReused, ParcelhookError, WixError
+from parcelhook.fulfillment.intake import Wish, take_in
+from parcelhook.fulfillment.store import Store
+from parcelhook.models import Model
+from parcelhook.web.body import TooLarge, read_body
+
+BODY_CAP: Final = 1_000_000
+
+
+class _Parcel(Model):
+    tracking_number: str
+    tracking_url: str | None = None
+
+
+class _Item(Model):
+    line_item_id: Annotated[str, Field(min_length=1, max_length=100)]
+    quantity: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class _Body(Model):
+    key: str | None = None
+    order_id: str
+    carrier: str
+    parcels: Annotated[tuple[_Parcel, ...], Field(min_length=1, max_length=50)]
+    items: tuple[_Item, ...] = ()
+
+
+class ShipmentApi:
+    """The endpoint; a caller shows its store's token, and sees and touches nothing of another store."""
+
+    def __init__(self, stores: Mapping[str, Store], *, tokens: Mapping[str, str], wake: Callable[[], object]) -> None:
+        self._stores = stores
+        self._tokens = tokens
+        self._wake = wake
+        self._log = structlog.get_logger("parcelhook.shipments")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        store = self._store_of(request.headers.get("authorization", ""))
+        if store is None:
+            return _refusal(401, "the bearer token is missing or not a store's", field="authorization")
+        try:
+            body = _Body.model_validate_json(await read_body(request, cap=BODY_CAP))
+        except TooLarge:
+            return _refusal(413, "the body is too large", field="body")
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "body"
+            return _refusal(400, f"{field}: {first['msg']}", field=field)
+        return await run_in_threadpool(self._take_in, store, body)
+
+    def _store_of(self, header: str) -> Store | None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        # Every token is compared, so that the time it takes tells nothing.
+        found = [id_ for own, id_ in self._tokens.items() if secrets.compare_digest(own.encode(), token.encode())]
+        return self._stores.get(found[0]) if found else None
+
+    def _take_in(self, store: Store, body: _Body) -> Response:
+        wish = Wish(
+            order_id=body.order_id,
+            carrier=body.carrier,
+            parcels=tuple((parcel.tracking_number, parcel.tracking_url) for parcel in body.parcels),
+            items={item.line_item_id: item.quantity for item in body.items},
+            key=body.key,
+            source="api",
+        )
+        try:
+            row, is_new = take_in(store, wish)
+        except KeyReused as error:
+            return _refusal(409, error.message, field=error.field, what_to_do=error.what_to_do)
+        except InputError as error:
+            return _refusal(400, error.message, field=error.field, what_to_do=error.what_to_do)
+        except (ConfigurationError, WixError, ParcelhookError) as error:
+            self._log.error("shipment not taken in", store=store.id, reason=error.message)
+            return _refusal(503, "the shipment could not be written down; send it again")
+        self._log.info("shipment taken in", store=store.id, shipment=row.id, new=is_new)
+        self._wake()
+        return JSONResponse({"shipment_id": row.id, "state": row.state.value}, status_code=202)
+
+
+def _refusal(status: int, reason: str, *, field: str = "", what_to_do: str = "") -> Response:
+    body = {"error": reason, "field": field, "what_to_do": what_to_do}
+    return JSONResponse({name: value for name, value in body.items() if value}, status_code=status)
