@@ -212,7 +212,7 @@ class WixApi:
 
     def _seen(self, stored: StoredOrder) -> Json:
         fulfillments = stored.fulfillments.seen(lag=self._panel.now.list_lag_seconds)
-        return {"orderId": stored.entity.value["id"], "fulfillments": list(fulfillments)}
+        return {"orderId": stored.entity.value["id"], "fulfillments": list(fulfillments or ())}
 
 
 def _answer(operation: Callable[[], Json]) -> Response:

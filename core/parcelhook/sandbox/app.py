@@ -23,7 +23,6 @@ from parcelhook.sandbox.events import Events
 from parcelhook.sandbox.faults import Faults
 from parcelhook.sandbox.gate import Gate
 from parcelhook.sandbox.orders import make_orders
-from parcelhook.sandbox.refusals import EMPTY
 from parcelhook.sandbox.search import Search
 from parcelhook.sandbox.settings import Panel, SandboxSettings
 from parcelhook.sandbox.store import Store
@@ -111,7 +110,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
     app = Starlette(
         routes=[*wix.routes(), *courier.routes(), *control_routes(sandbox)],
         middleware=[Middleware(WixEdge, calls=sandbox.calls)],
-        exception_handlers={HTTPException: _no_such_route, Exception: _system_error},
+        exception_handlers={HTTPException: _no_such_route},
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox
@@ -121,7 +120,3 @@ def create_app(settings: SandboxSettings) -> Starlette:
 async def _no_such_route(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     return JSONResponse({"message": "no such route", "details": {}}, status_code=status)
-
-
-async def _system_error(_: Request, __: Exception) -> Response:
-    return JSONResponse(dict(EMPTY), status_code=500)

@@ -27,6 +27,10 @@ _FAULT_FIELDS = {"route", "times", "status", "effect", "delay", "retry_after", "
 class Misuse(Exception):
     """A control call that cannot be understood, with the reason."""
 
+    def __init__(self, reason: str, *, status: int = 400) -> None:
+        super().__init__(reason)
+        self.status = status
+
 
 def control_routes(sandbox: Sandbox) -> list[Route]:
     """List the control routes of one sandbox."""
@@ -59,7 +63,11 @@ def _store_routes(sandbox: Sandbox) -> list[Route]:
 
     def edit(request: Request, body: Json) -> object:
         order_id = request.path_params["order_id"]
-        return {"order": sandbox.store.edit(order_id, body, identity=sandbox.merchant)}
+        try:
+            return {"order": sandbox.store.edit(order_id, body, identity=sandbox.merchant)}
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            msg = f"the order cannot be changed like this: {error!r}"
+            raise Misuse(msg) from error
 
     def cancel(request: Request, _: Json) -> object:
         return {"order": sandbox.store.cancel(request.path_params["order_id"], identity=sandbox.merchant)}
@@ -87,7 +95,7 @@ def _webhook_routes(sandbox: Sandbox) -> list[Route]:
     def redeliver(request: Request, _: Json) -> object:
         event = sandbox.events.log.get(request.path_params["event_id"])
         if event is None:
-            raise Misuse("no event has this id")
+            raise Misuse("no event has this id", status=404)
         sandbox.deliverer.send(event)
         return event.summary()
 
@@ -150,7 +158,7 @@ def _route(method: str, path: str, act: Callable[[Request, Json], object]) -> Ro
             body = await _read(request)
             return JSONResponse(act(request, body))
         except Misuse as misuse:
-            return JSONResponse({"error": str(misuse)}, status_code=400)
+            return JSONResponse({"error": str(misuse)}, status_code=misuse.status)
         except CourierRefusal as refusal:
             return JSONResponse({"error": str(refusal)}, status_code=refusal.status)
         except Refusal as refusal:

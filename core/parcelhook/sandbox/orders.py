@@ -20,6 +20,7 @@ _TOWNS = (
     ("12 Sample Street", "Portland", "US-OR", "US", "97201", "United States", "Oregon"),
     ("4 Demo Road", "Albany", "US-NY", "US", "12207", "United States", "New York"),
 )
+ORDER_STATUSES = ("INITIALIZED", "APPROVED", "CANCELED", "PENDING", "REJECTED")
 _NAMES = (("Alex", "Example"), ("Sam", "Sample"), ("Robin", "Demo"), ("Kim", "Muster"))
 
 
@@ -68,10 +69,23 @@ def make_order(
     lines = [_line_item(index, override, chance) for index, override in enumerate(overrides, start=1)]
     changes = dict(changes or {})
     order = _skeleton(number, created, lines, chance, country=changes.pop("country", None))
-    order = merge(order, changes)
-    for key in ("createdDate", "updatedDate"):
-        order[key] = stamp(datetime.fromisoformat(order[key]))
-    return order
+    return normalised(merge(order, changes))
+
+
+def normalised(order: Json) -> Json:
+    """Give an order whose dates are all written alike; raise ``ValueError`` for what no order of Wix's can be."""
+    if order["status"] not in ORDER_STATUSES:
+        msg = f"status must be one of {', '.join(ORDER_STATUSES)}"
+        raise ValueError(msg)
+    if not str(order["number"]).isdigit():
+        msg = "number must be a string of digits"
+        raise ValueError(msg)
+    quantities = [line["quantity"] for line in order["lineItems"] if isinstance(line["id"], str)]
+    if not quantities or not all(type(quantity) is int and quantity >= 1 for quantity in quantities):
+        msg = "an order has line items, each with an id and a quantity of at least 1"
+        raise ValueError(msg)
+    dates = {key: stamp(datetime.fromisoformat(order[key])) for key in ("createdDate", "updatedDate")}
+    return order | dates
 
 
 def _skeleton(number: int, created: datetime, lines: list[Json], chance: random.Random, *, country: str | None) -> Json:

@@ -94,7 +94,9 @@ class Search:
     def _rows(self, query: Query, matches: Matches, switches: Switches) -> list[Row]:
         # Page after page of a store that stands still is cut from one list.
         asked = (self._store.changes, json.dumps(query.filter), json.dumps(query.sort))
-        if self._last[0] != asked or switches.search_lag_seconds:
+        if switches.search_lag_seconds:
+            return self._find(query, matches, switches)
+        if self._last[0] != asked:
             self._last = (asked, self._find(query, matches, switches))
         return self._last[1]
 
@@ -105,6 +107,8 @@ class Search:
         rows: list[Row] = []
         for stored in _candidates(self._store, query.filter):
             entity = stored.entity.seen(lag=switches.search_lag_seconds)
+            if entity is None:
+                continue
             status = entity["status"]
             if status == "INITIALIZED" or (status in _SHY and not explicit):
                 continue

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from parcelhook.sandbox.events import FULFILLMENTS, ORDER, Events
 from parcelhook.sandbox.history import History
-from parcelhook.sandbox.orders import merge, now, stamp
+from parcelhook.sandbox.orders import merge, normalised, now, stamp
 from parcelhook.sandbox.quantities import allocate, derive_status
 from parcelhook.sandbox.refusals import Business, Refusal, unpublished
 from parcelhook.sandbox.settings import Panel, Switches
@@ -50,11 +50,11 @@ class Store:
 
     def add(self, orders: Sequence[Json], *, identity: Json) -> list[str]:
         """Add new orders and give their ids."""
-        for order in orders:
-            order.setdefault("fulfillmentStatus", "NOT_FULFILLED")
-            if not order.get("shippingInfo"):
-                order["fulfillmentStatus"] = "FULFILLED"
-            self.orders[order["id"]] = StoredOrder(self.changes, History(order), History(()))
+        for made in orders:
+            order = made if made.get("shippingInfo") else made | {"fulfillmentStatus": "FULFILLED"}
+            self.orders[order["id"]] = StoredOrder(
+                self.changes, History(order, lag=self._panel.now.search_lag_seconds), History(())
+            )
             self._next_number += 1
             self.changes += 1
             self._events.created(ORDER, order["id"], order, identity=identity)
@@ -72,18 +72,20 @@ class Store:
     def edit(self, order_id: str, changes: Json, *, identity: Json) -> Json:
         """Change an order as a merchant does, and tell that it was updated."""
         stored = self.find(order_id)
-        entity = merge(stored.entity.value, changes)
-        if "fulfillmentStatus" not in changes:
-            entity["fulfillmentStatus"] = (
-                "FULFILLED" if not entity.get("shippingInfo") else stored.entity.value["fulfillmentStatus"]
-            )
+        before = stored.entity.value
+        entity = normalised(merge(before, changes) | {"id": order_id})
+        if "fulfillmentStatus" not in changes and not {"lineItems", "shippingInfo"}.isdisjoint(changes):
+            entity["fulfillmentStatus"] = derive_status(entity, stored.fulfillments.value)
         entity = self._replace(stored, entity)
         self._events.updated(ORDER, order_id, entity, identity=identity)
+        self._tell_changes(before, entity, identity=identity)
         return entity
 
     def cancel(self, order_id: str, *, identity: Json) -> Json:
         """Cancel an order and tell so."""
         stored = self.find(order_id)
+        if stored.entity.value["status"] == "CANCELED":
+            return stored.entity.value
         entity = self._replace(stored, dict(stored.entity.value) | {"status": "CANCELED"})
         body = {"order": entity, "restockAllItems": True, "sendOrderCanceledEmail": False, "customMessage": ""}
         self._events.action(ORDER, "canceled", order_id, body, identity=identity)
@@ -212,16 +214,23 @@ class Store:
             entity = self._replace(stored, dict(entity) | {"fulfillmentStatus": after})
         elif after != before:
             stored.entity.set(dict(entity) | {"fulfillmentStatus": after}, lag=self._panel.now.search_lag_seconds)
-        if after != before:
-            body = {
-                "order": stored.entity.value,
-                "previousFulfillmentStatus": before,
-                "newFulfillmentStatus": after,
-                "action": _action(before, after),
-            }
-            self._events.action(ORDER, "fulfilled", entity["id"], body, identity=identity)
         if tell:
             self._events.updated(ORDER, entity["id"], entity, identity=identity)
+        self._tell_changes({**entity, "fulfillmentStatus": before}, stored.entity.value, identity=identity)
+
+    def _tell_changes(self, before: Json, after: Json, *, identity: Json) -> None:
+        """Fire the events of their own that some changes of an order have."""
+        order_id = after["id"]
+        if after["status"] == "APPROVED" != before["status"]:
+            self._events.action(ORDER, "approved", order_id, {"order": after}, identity=identity)
+        old, new = before["fulfillmentStatus"], after["fulfillmentStatus"]
+        if new != old:
+            body = {"order": after, "previousFulfillmentStatus": old, "newFulfillmentStatus": new}
+            self._events.action(ORDER, "fulfilled", order_id, body | {"action": _action(old, new)}, identity=identity)
+        paid = before["paymentStatus"]
+        if after["paymentStatus"] != paid:
+            body = {"order": after, "previousPaymentStatus": paid}
+            self._events.action(ORDER, "payment_status_updated", order_id, body, identity=identity)
 
     def _replace(self, stored: StoredOrder, entity: Json) -> Json:
         entity = dict(entity) | {"updatedDate": stamp(now())}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 import time
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parcelhook.sandbox.refusals import EMPTY
+
+_logger = logging.getLogger(__name__)
 
 _OURS = ("/_sandbox/", "/courier/")
 # What a server adds to the scope so that a connection can be broken.
@@ -52,7 +57,13 @@ class WixEdge:
                 self._calls.note(scope["method"], scope["path"], status)
             await send(message)
 
-        await self._app(scope, receive, answer)
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            if status:
+                raise
+            _logger.exception("the sandbox failed on %s %s", scope["method"], scope["path"])
+            await JSONResponse(dict(EMPTY), status_code=500)(scope, receive, answer)
         if status == 0:
             self._calls.note(scope["method"], scope["path"], status)
 
