@@ -168,6 +168,7 @@ class Settings(BaseSettings):
     plugins: Plugins = Plugins()
     database_url: str = Field(default="sqlite:///parcelhook.sqlite", repr=False)
     settle_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    poll_scale: Annotated[float, Field(gt=0, le=1000, description="stretches every time between two polls")] = 1.0
     carriers_folder: Path = Path("carriers")
 
     @classmethod

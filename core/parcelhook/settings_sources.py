@@ -33,6 +33,7 @@ WIX_VARIABLES: Final = {
 GENERAL_VARIABLES: Final = {
     "PARCELHOOK_DATABASE_URL": "database_url",
     "PARCELHOOK_SETTLE_SECONDS": "settle_seconds",
+    "PARCELHOOK_POLL_SCALE": "poll_scale",
     "PARCELHOOK_CARRIERS_FOLDER": "carriers_folder",
 }
 

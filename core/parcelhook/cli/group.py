@@ -14,6 +14,15 @@ from parcelhook.cli.invocation import common_options
 from parcelhook.cli.lazy import Entry, LazyGroup, Sections
 
 COMMANDS: Final[Sections] = {
+    "Orders and shipments": {
+        "fulfill": Entry("parcelhook.cli.fulfill:fulfill", "Create the fulfillment of an order's parcel."),
+        "orders": Entry("parcelhook.cli.orders:orders", "Show the store's orders, and which ones wait."),
+        "shipments": Entry("parcelhook.cli.shipments:shipments", "Show what is shipped, and how far each shipment is."),
+        "status": Entry("parcelhook.cli.status:status", "Show how far an order's fulfillments are, or move one on."),
+        "events": Entry("parcelhook.cli.events:events", "Show the webhook events that came in, and what followed."),
+        "serve": Entry("parcelhook.cli.serve:serve", "Run the service: webhooks in, fulfillments and statuses out."),
+        "demo": Entry("parcelhook.cli.demo:demo", "See all of it happen against a sandbox on this machine."),
+    },
     "Numbers and links": {
         "identify": Entry("parcelhook.cli.identify:identify", "Tell which carriers may have given a number."),
         "link": Entry("parcelhook.cli.link:link", "Build the tracking link of a number."),

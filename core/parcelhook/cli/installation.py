@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from parcelhook.contexts import ContextFactory
 from parcelhook.errors import ConfigurationError
 from parcelhook.fulfillment.gate import LedgerGate
+from parcelhook.fulfillment.store import Store as FlowStore
 from parcelhook.ledger import Ledger
 from parcelhook.registry import Registry
 from parcelhook.settings import Settings, Store
 from parcelhook.wix import ApiKey, OAuthCredentials, WixClient
 from parcelhook.wix.webhooks import WebhookVerifier
+
+if TYPE_CHECKING:
+    from parcelhook.engine import Engine
 
 
 class Installation:
@@ -39,6 +46,7 @@ class Installation:
         self.clock = clock
         self._plugins_enabled = plugins_enabled and settings.plugins.enabled
         self._sleep = sleep
+        self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._closing = ExitStack()
         self._registries: dict[str, Registry] = {}
         self._clients: dict[str, WixClient] = {}
@@ -107,6 +115,31 @@ class Installation:
             )
             self._clients[name] = self._closing.enter_context(client)
         return self._clients[name]
+
+    def store(self, store: str | None = None) -> FlowStore:
+        """Give a store as its flows take it: its client, the ledger, the plug-ins, and how it ships."""
+        name = self.settings.store_name(store)
+        return FlowStore(
+            id=name,
+            wix=self.wix(name),
+            ledger=self.ledger,
+            registry=self.registry_of(name),
+            clock=self.clock,
+            owner=self._owner,
+            settle=timedelta(seconds=self.settings.settle_seconds),
+            ship_unpaid=self.settings.stores[name].ship_unpaid,
+            rules=self.settings.rules,
+            poll_scale=self.settings.poll_scale,
+        )
+
+    def engine(self, stores: Iterable[FlowStore], *, executor_id: str | None = None) -> Engine:
+        """Give the durable engine over some stores, to be used in a ``with``; a service has a stable executor id."""
+        # DBOS takes long to import, and only what has something to do needs it.
+        from parcelhook.engine import Engine
+        from parcelhook.flows import Flows
+
+        flows = Flows({store.id: store for store in stores})
+        return Engine(self.settings.database_url, executor_id=executor_id or self._owner, flows=flows.by_name())
 
     def verifier(self, store: str | None = None) -> WebhookVerifier:
         """Give what checks the webhooks of a store's app; raise ConfigurationError where its public key is missing."""

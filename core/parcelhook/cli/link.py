@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from parcelhook.cli.invocation import Command, Invocation, pass_invocation
 from parcelhook.cli.output import warn, write_json, write_line
-from parcelhook.errors import InvalidTrackingLink
-
-if TYPE_CHECKING:
-    from parcelhook.carrier import Carrier
-    from parcelhook.models import Shipment
-    from parcelhook.registry import Registry
 
 
 @click.command(cls=Command)
@@ -37,6 +29,7 @@ def link(
     CARRIER is a carrier's id, as "parcelhook carriers" shows them. The carrier's plug-in is asked where it makes links
     itself; otherwise the carrier's template is filled in.
     """
+    from parcelhook.fulfillment.linking import carrier_link
     from parcelhook.models import Shipment
     from parcelhook.numbers import as_given, matches
 
@@ -49,7 +42,7 @@ def link(
         shipment = Shipment(
             carrier=served.id, tracking_number=given, postal_code=postal_code, country=country, locale=locale
         )
-        url = _url(registry, served, shipment)
+        url = carrier_link(registry, served, shipment, allow_loopback=True)
     if not invocation.as_json:
         write_line(url)
         return
@@ -62,25 +55,3 @@ def link(
             "predefined": served.wix_provider is not None,
         }
     )
-
-
-def _url(registry: Registry, carrier: Carrier, shipment: Shipment) -> str:
-    """Give the plug-in's link, else the template's; raise InvalidTrackingLink where there is neither."""
-    from parcelhook.links import checked_link, tracking_link
-    from parcelhook.numbers import for_links
-
-    from_hook = registry.resolve_tracking_url(shipment)
-    if from_hook is not None:
-        return checked_link(from_hook, carrier=carrier, allow_loopback=True)
-    url = tracking_link(
-        carrier,
-        for_links(carrier, shipment.tracking_number),
-        postal_code=shipment.postal_code,
-        country=shipment.country,
-        locale=shipment.locale,
-    )
-    if url is None:
-        msg = f"{carrier.name} has no page on which a parcel can be followed by its number"
-        hint = "Wix needs a complete link for this carrier: give one with the shipment."
-        raise InvalidTrackingLink(msg, field="CARRIER", what_to_do=hint)
-    return url

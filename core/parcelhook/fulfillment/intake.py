@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from parcelhook.errors import InputError, KeyReused, NotFulfillable
+from parcelhook.errors import InputError, InvalidTrackingLink, KeyReused, NotFulfillable
+from parcelhook.fulfillment.linking import can_link
 from parcelhook.fulfillment.orders import read_orders
 from parcelhook.fulfillment.plan import remaining_quantities
 from parcelhook.fulfillment.store import Store
@@ -66,6 +67,9 @@ def _shipment(store: Store, wish: Wish) -> NewShipment:
     if not wish.parcels:
         msg = "a shipment needs at least one tracking number"
         raise InputError(msg, field="number", what_to_do="Give the number the carrier gave the parcel.")
+    if not wish.parcels[0][1] and not can_link(store.registry, carrier):
+        msg = f"{carrier.name} has no tracking page that parcelhook knows, and Wix needs a link for it"
+        raise InvalidTrackingLink(msg, field="url", what_to_do="Give the complete link with the number.")
     parcels = []
     for number, url in wish.parcels:
         given = as_given(number)

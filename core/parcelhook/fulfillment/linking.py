@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from parcelhook.carrier import Carrier
 from parcelhook.errors import InvalidTrackingLink
@@ -10,6 +11,8 @@ from parcelhook.links import checked_link, tracking_link
 from parcelhook.models import Shipment
 from parcelhook.numbers import for_links
 from parcelhook.registry import Registry
+
+LINK: Final = "parcelhook_resolve_tracking_url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,15 @@ def tracking_info(
         )
     if carrier.wix_provider is not None:
         return TrackingInfo(carrier.wix_provider, "", "wix")
+    link = carrier_link(registry, carrier, shipment, allow_loopback=allow_loopback)
+    return TrackingInfo(carrier.name, link, "carrier")
+
+
+def carrier_link(registry: Registry, carrier: Carrier, shipment: Shipment, *, allow_loopback: bool) -> str:
+    """Give the carrier's own link: the hook's, else the template's; an error of the hook is never papered over."""
     from_hook = registry.resolve_tracking_url(shipment)
     if from_hook is not None:
-        return TrackingInfo(
-            carrier.name, checked_link(from_hook, carrier=carrier, allow_loopback=allow_loopback), "hook"
-        )
-    return TrackingInfo(carrier.name, _from_template(carrier, shipment), "template")
-
-
-def _from_template(carrier: Carrier, shipment: Shipment) -> str:
+        return checked_link(from_hook, carrier=carrier, allow_loopback=allow_loopback)
     url = tracking_link(
         carrier,
         for_links(carrier, shipment.tracking_number),
@@ -53,6 +56,13 @@ def _from_template(carrier: Carrier, shipment: Shipment) -> str:
         locale=shipment.locale,
     )
     if url is None:
-        msg = f"{carrier.name} has no tracking link for this parcel, and Wix needs one for it"
-        raise InvalidTrackingLink(msg, field="url", what_to_do="Give the complete link with --url.")
+        msg = f"{carrier.name} has no page on which a parcel can be followed by its number"
+        hint = "Wix needs a complete link for this carrier: give one with the shipment."
+        raise InvalidTrackingLink(msg, field="url", what_to_do=hint)
     return url
+
+
+def can_link(registry: Registry, carrier: Carrier) -> bool:
+    """Tell whether the carrier can give a link by itself, or Wix builds it."""
+    has_template = carrier.link is not None or carrier.landing_page is not None
+    return has_template or carrier.wix_provider is not None or LINK in registry.hook_names(carrier.id)
