@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
-from operator import mul
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from parcelhook.carrier import Carrier, CheckDigit, NumberFormat, RankOverride
+from parcelhook.carrier import Carrier, CheckDigit, NumberFormat
 from parcelhook.errors import InvalidTrackingNumber
 
 MAX_LENGTH: Final = 100
@@ -47,7 +45,8 @@ def as_given(number: str, *, field: str = "number") -> str:
 
 def _fault_of(given: str) -> tuple[str, str] | None:
     if not any(character.isalnum() for character in given):
-        return "is empty", "Enter the number printed on the label."
+        problem = "holds no letter or digit" if given else "is empty"
+        return problem, "Enter the number printed on the label."
     if len(given) > MAX_LENGTH:
         return f"has {len(given)} characters, more than {MAX_LENGTH}", "Enter one number at a time."
     for character in given:
@@ -77,9 +76,12 @@ def normalise(number: str) -> str:
 
 def _spellings(number: str) -> Iterator[str]:
     """Give the texts to try in turn: a hyphen that belongs to the number first, then none, and no dots."""
+    if number.isalnum() and number.isascii():
+        yield number.upper()
+        return
     text = number if number.isascii() else unicodedata.normalize("NFKC", number)
     kept = text.translate(_WITHOUT_BLANKS).upper()
-    if len(kept) > MAX_LENGTH or not kept.isascii():
+    if not kept.isascii():
         return
     yield kept
     bare = kept.translate(_WITHOUT_DOTS)
@@ -87,29 +89,36 @@ def _spellings(number: str) -> Iterator[str]:
         yield bare
 
 
-_DIGIT_VALUES: Final = {digit: int(digit) for digit in string.digits}
-_LETTER_VALUES: Final = _DIGIT_VALUES | {letter: (ord(letter) - 3) % 10 for letter in string.ascii_uppercase}
+_LETTERS: Final = string.ascii_uppercase.encode()
+_VALUES: Final = bytes.maketrans(
+    string.digits.encode() + _LETTERS, bytes([*range(10), *((letter - 3) % 10 for letter in _LETTERS)])
+)
+_DOUBLED: Final = bytes.maketrans(bytes(range(10)), bytes(sum(divmod(2 * digit, 10)) for digit in range(10)))
 _ISO7064_ALPHABET: Final = string.digits + string.ascii_uppercase
 _S10_WEIGHTS: Final = (8, 6, 4, 2, 3, 5, 9, 7)
 
 
+def _weighted_sum(serial: str, weights: Sequence[int], direction: str = "left") -> int:
+    values = serial.encode().translate(_VALUES)
+    if direction == "right":
+        values = values[::-1]
+    total = 0
+    for start, weight in enumerate(weights):
+        total += weight * sum(values[start :: len(weights)])
+    return total
+
+
 def _mod10_weighted(rule: CheckDigit, serial: str) -> str:
-    return str(-(rule.offset + _weighted_sum(rule, serial)) % 10)
+    return str(-(rule.offset + _weighted_sum(serial, rule.weights, rule.direction)) % 10)
 
 
 def _weighted_mod11_mod10(rule: CheckDigit, serial: str) -> str:
-    return str((rule.offset + _weighted_sum(rule, serial)) % 11 % 10)
-
-
-def _weighted_sum(rule: CheckDigit, serial: str) -> int:
-    values = _LETTER_VALUES if rule.letters else _DIGIT_VALUES
-    text = serial if rule.direction == "left" else reversed(serial)
-    return sum(map(mul, map(values.__getitem__, text), cycle(rule.weights)))
+    return str((rule.offset + _weighted_sum(serial, rule.weights, rule.direction)) % 11 % 10)
 
 
 def _luhn(_: CheckDigit, serial: str) -> str:
-    digits = [_DIGIT_VALUES[character] for character in reversed(serial)]
-    return str(-(sum(digits[1::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[0::2])) % 10)
+    values = serial.encode().translate(_VALUES)[::-1]
+    return str(-(sum(values[0::2].translate(_DOUBLED)) + sum(values[1::2])) % 10)
 
 
 def _mod7(_: CheckDigit, serial: str) -> str:
@@ -117,7 +126,7 @@ def _mod7(_: CheckDigit, serial: str) -> str:
 
 
 def _s10(_: CheckDigit, serial: str) -> str:
-    check = 11 - sum(map(mul, map(_DIGIT_VALUES.__getitem__, serial), _S10_WEIGHTS)) % 11
+    check = 11 - _weighted_sum(serial, _S10_WEIGHTS) % 11
     return {10: "0", 11: "5"}.get(check, str(check))
 
 
@@ -153,50 +162,50 @@ _S10_CHECK: Final = CheckDigit(algorithm="s10")
 
 def valid_check_digit(format: NumberFormat, match: re.Match[str]) -> bool:  # noqa: A002 - the field's own word
     """Tell whether the check digit of a number that matched the format's shape holds; True for one without."""
-    rule = _S10_CHECK if format.s10 else format.check_digit
+    return _holds(_S10_CHECK if format.s10 else format.check_digit, match)
+
+
+def _holds(rule: CheckDigit | None, match: re.Match[str]) -> bool:
     if rule is None:
         return True
     serial = match["serial"]
+    if not serial.isdigit() and not rule.letters and rule.algorithm != "iso7064_mod37_36":
+        return False
     if rule.prepend and not (rule.prepend_unless and re.match(rule.prepend_unless, serial)):
         serial = rule.prepend + serial
-    try:
-        return ALGORITHMS[rule.algorithm](rule, serial) == match["check"]
-    except (KeyError, ValueError):
-        return False  # a letter in the place of a digit that counts
+    return ALGORITHMS[rule.algorithm](rule, serial) == match["check"]
 
 
 class _Entry:
     """A format of a carrier, made ready for matching."""
 
-    __slots__ = ("carrier", "checked", "format", "id", "overrides", "regex")
+    __slots__ = ("carrier", "format", "fullmatch", "id", "only_named", "rule")
 
     def __init__(self, carrier: Carrier, format: NumberFormat) -> None:  # noqa: A002 - the field's own word
         self.carrier = carrier
         self.format = format
         self.id = format.id or ("s10" if format.s10 else f"{carrier.id}:{format.service}")
-        self.regex = _S10_PATTERN if format.s10 else re.compile(format.pattern)
-        self.checked = bool(format.s10) or format.check_digit is not None
-        self.overrides: tuple[RankOverride, ...] = format.rank_overrides
+        self.fullmatch = (_S10_PATTERN if format.s10 else re.compile(format.pattern)).fullmatch
+        self.rule = _S10_CHECK if format.s10 else format.check_digit
+        ranks = (format.rank, *(override.rank for override in format.rank_overrides))
+        self.only_named = max(ranks) < SUGGESTION_FLOOR
 
-    def match(self, text: str) -> re.Match[str] | None:
-        """Match a normalised ASCII text whole: length, shape, country, check digit."""
-        if self.format.lengths and len(text) not in self.format.lengths:
-            return None
-        match = self.regex.fullmatch(text)
-        if match is None or (self.format.s10 and match["country"] not in self.format.s10):
-            return None
-        return match if valid_check_digit(self.format, match) else None
+    def accepts(self, text: str) -> bool:
+        """Tell whether a normalised text is a number of this format: length, country, shape and check digit."""
+        right_length = not self.format.lengths or len(text) in self.format.lengths
+        right_country = not self.format.s10 or text[-2:] in self.format.s10
+        match = self.fullmatch(text) if right_length and right_country else None
+        return match is not None and _holds(self.rule, match)
 
     def rank(self, text: str) -> int:
         """Give the format's rank for a text that matched it."""
-        return next((other.rank for other in self.overrides if re.search(other.pattern, text)), self.format.rank)
+        for override in self.format.rank_overrides:
+            if re.search(override.pattern, text):
+                return override.rank
+        return self.format.rank
 
-    def strength(self, match: re.Match[str]) -> tuple[bool, bool]:
-        """Tell what speaks for the match: a literal prefix, a check digit."""
-        return "prefix" in self.regex.groupindex and match["prefix"] is not None, self.checked
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time of identify
 class Candidate:
     """A carrier that may have given a number, and why.
 
@@ -214,15 +223,23 @@ class Candidate:
 
     @property
     def url(self) -> str | None:
-        """Build the tracking link when it is asked for; None where the carrier has no template."""
+        """Build the tracking link when it is asked for; None where the carrier has none, or the index no builder.
+
+        Raise InvalidTrackingNumber where the number as typed cannot stand in a link.
+        """
         return self._link()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    entry: _Entry
+class _Found(NamedTuple):
     rank: int
-    strength: tuple[bool, bool]
+    entry: _Entry
+    match: re.Match[str]
+
+    @property
+    def strength(self) -> tuple[bool, bool]:
+        """Tell what speaks for the match: a literal prefix, a check digit."""
+        prefixed = "prefix" in self.match.re.groupindex and self.match["prefix"] is not None
+        return prefixed, self.entry.rule is not None
 
 
 class FormatIndex:
@@ -231,20 +248,17 @@ class FormatIndex:
     def __init__(self, carriers: Iterable[Carrier], *, link: LinkBuilder | None = None) -> None:
         """Index the carriers' formats; ``link`` builds a candidate's ``url`` out of carrier and number as given."""
         self._link = link
-        self._by_length: dict[int, list[_Entry]] = {}
-        self._any_length: list[_Entry] = []
         self._by_country: dict[str, list[_Entry]] = {}
-        for carrier in carriers:
-            for format_ in carrier.numbers:
-                self._add(_Entry(carrier, format_))
-
-    def _add(self, entry: _Entry) -> None:
-        for country in entry.format.s10:
-            self._by_country.setdefault(country, []).append(entry)
-        for length in entry.format.lengths:
-            self._by_length.setdefault(length, []).append(entry)
-        if not entry.format.s10 and not entry.format.lengths:
-            self._any_length.append(entry)
+        entries = [_Entry(carrier, format_) for carrier in carriers for format_ in carrier.numbers]
+        shapes = [entry for entry in entries if not entry.format.s10]
+        self._any_length = [entry for entry in shapes if not entry.format.lengths]
+        self._by_length = {
+            length: [entry for entry in shapes if not entry.format.lengths or length in entry.format.lengths]
+            for length in {length for entry in shapes for length in entry.format.lengths}
+        }
+        for entry in entries:
+            for country in entry.format.s10:
+                self._by_country.setdefault(country, []).append(entry)
 
     def identify(self, number: str, *, carrier: str | None = None, country: str | None = None) -> list[Candidate]:
         """Give the carriers that may have given a number, best first; none for what matches no format.
@@ -254,28 +268,33 @@ class FormatIndex:
         """
         for text in _spellings(number):
             found = self._search(text, carrier)
-            if found:
-                favoured = _in_context(found, carrier=carrier, country=country.upper() if country else None)
-                unique = {(each.entry.carrier.id, each.entry.format.service): each for each in reversed(favoured)}
-                return [self._candidate(each, text, number) for each in reversed(unique.values())]
+            if not found:
+                continue
+            if len(found) > 1:
+                found.sort(key=_place)
+                if carrier is not None or country is not None:
+                    found = _in_context(found, carrier=carrier, country=country.upper() if country else None)
+                services = {(each.entry.carrier.id, each.entry.format.service): each for each in reversed(found)}
+                found = list(reversed(services.values()))
+            return [self._candidate(each, text, number) for each in found]
         return []
 
     def _search(self, text: str, carrier: str | None) -> list[_Found]:
         found = []
-        for entry in self._entries(text):
-            match = entry.match(text)
-            if match is not None:
+        for entries in (
+            self._by_length.get(len(text), self._any_length),
+            self._by_country.get(text[-2:], ()) if len(text) == _S10_LENGTH else (),
+        ):
+            for entry in entries:
+                if entry.only_named and entry.carrier.id != carrier:
+                    continue
+                match = entry.fullmatch(text)
+                if match is None or not _holds(entry.rule, match):
+                    continue
                 rank = entry.rank(text)
                 if rank >= SUGGESTION_FLOOR or entry.carrier.id == carrier:
-                    found.append(_Found(entry, rank, entry.strength(match)))
-        found.sort(key=lambda each: (-each.rank, each.entry.id, each.entry.carrier.id))
+                    found.append(_Found(rank, entry, match))
         return found
-
-    def _entries(self, text: str) -> Iterator[_Entry]:
-        yield from self._by_length.get(len(text), ())
-        yield from self._any_length
-        if len(text) == _S10_LENGTH:
-            yield from self._by_country.get(text[-2:], ())
 
     def _candidate(self, found: _Found, text: str, number: str) -> Candidate:
         carrier, format_, link = found.entry.carrier, found.entry.format, self._link
@@ -283,15 +302,17 @@ class FormatIndex:
         def build() -> str | None:
             return link(carrier, text if format_.canonical else as_given(number)) if link else None
 
-        return Candidate(
-            carrier.id, format_.service, found.entry.checked, found.rank / 100, found.entry.id, text, build
-        )
+        checked = found.entry.rule is not None
+        return Candidate(carrier.id, format_.service, checked, found.rank / 100, found.entry.id, text, build)
+
+
+def _place(found: _Found) -> tuple[int, str, str]:
+    """Give the place in the list: best rank first, then ids, so that nothing is left to chance."""
+    return -found.rank, found.entry.id, found.entry.carrier.id
 
 
 def _in_context(found: list[_Found], *, carrier: str | None, country: str | None) -> list[_Found]:
     """Let the context reorder candidates of equal strength; each strength keeps its places in the list."""
-    if carrier is None and country is None:
-        return found
     ordered = list(found)
     for strength in {each.strength for each in found}:
         places = [place for place, each in enumerate(found) if each.strength == strength]
@@ -305,7 +326,7 @@ def _in_context(found: list[_Found], *, carrier: str | None, country: str | None
 def _matching(carrier: Carrier, number: str) -> Iterator[tuple[NumberFormat, str]]:
     entries = [_Entry(carrier, format_) for format_ in carrier.numbers]
     for text in _spellings(number):
-        yield from ((entry.format, text) for entry in entries if entry.match(text))
+        yield from ((entry.format, text) for entry in entries if entry.accepts(text))
 
 
 def matches(carrier: Carrier, number: str) -> bool:
