@@ -68,16 +68,27 @@ class Boundary:
         self._stats: dict[tuple[str, str], HookStats] = {}
         self._closed = False
 
-    def call(self, plugin: Plugin, hook: str, given: Mapping[str, object], *, carrier: Carrier | None = None) -> object:
+    def call(
+        self,
+        plugin: Plugin,
+        hook: str,
+        given: Mapping[str, object],
+        *,
+        carrier: Carrier | None = None,
+        objection: Callable[[object], str] = lambda _: "",
+    ) -> object:
         """Call a plug-in's implementation of a hook and give its validated answer.
 
-        Raise HookFailed where the plug-in raised, hung, returned something else than promised, or is suspended; its
-        own CarrierError, ConfigurationError and InputError pass, with carrier and operation filled in.
+        ``objection`` says what is wrong with an answer of the right type. Raise HookFailed where the plug-in raised,
+        hung, returned something else than promised, or is suspended; its own CarrierError, ConfigurationError and
+        InputError pass, with carrier and operation filled in.
         """
         started, failed = perf_counter(), True
         call = _Call(plugin, plugin.hooks[hook], carrier)
         try:
             value = self._answer(call, given)
+            if wrong := objection(value):
+                raise call.failed(wrong, retryable=False)
             failed = False
         finally:
             self._count(call, perf_counter() - started, failed=failed)
@@ -92,9 +103,11 @@ class Boundary:
         """Close clients and end threads; those that hang are left behind."""
         with self._lock:
             self._closed = True
-        for key, loop in self._loops.items():
+            loops, self._loops = self._loops, {}
+            workers, self._workers = self._workers, {}
+        for key, loop in loops.items():
             loop.close([context.aclose for context in self._contexts.get(key, {}).values()])
-        for worker in self._workers.values():
+        for worker in workers.values():
             worker.close()
 
     def _answer(self, call: _Call, given: Mapping[str, object]) -> object:
@@ -202,7 +215,10 @@ class _Call:
         )
 
     def suspend(self, reason: str) -> None:
+        import structlog  # noqa: PLC0415 - nothing but this is logged here, and the import is slow
+
         self.plugin.state, self.plugin.reason = PluginState.SUSPENDED, reason
+        structlog.get_logger().warning("plug-in suspended", plugin=str(self.plugin), hook=self.hook, reason=reason)
 
     def translate(self, error: BaseException) -> NoReturn:
         """Raise our error for what a plug-in raised; its text stays on the cause, for it may hold what is secret."""
@@ -221,7 +237,8 @@ class _Call:
                 ) from error
             case _:
                 passing = isinstance(error, OSError)  # TimeoutError and ConnectionError are such
-                raise self.failed(f"raised {type(error).__name__}{_place(error)}", retryable=passing) from error
+                place = _place(error, self.implementation.function)
+                raise self.failed(f"raised {type(error).__name__}{place}", retryable=passing) from error
 
     def checked(self, value: object) -> object:
         """Give the value if it is what the hook promises; a stranger's is taken apart and built anew."""
@@ -260,8 +277,10 @@ def _named(value: object) -> str:
     return type(value).__name__
 
 
-def _place(error: BaseException) -> str:
+def _place(error: BaseException, function: Callable[..., object]) -> str:
+    """Name the last line of the plug-in's own code that the error passed, else the last line of any."""
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return ""
-    return f" at {'/'.join(PurePath(frames[-1].filename).parts[-2:])}:{frames[-1].lineno}"
+    home = PurePath(inspect.getfile(inspect.unwrap(function))).parent
+    for frame in [*(each for each in reversed(frames) if PurePath(each.filename).parent == home), *frames[-1:]]:
+        return f" at {'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno}"
+    return ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Self, cast
@@ -10,7 +11,7 @@ from typing import Self, cast
 from parcelhook.boundary import Boundary, HookStats, Limits
 from parcelhook.carrier import Carrier
 from parcelhook.contexts import ContextFactory
-from parcelhook.errors import HookFailed, InputError, ParcelhookError
+from parcelhook.errors import InputError, ParcelhookError
 from parcelhook.models import (
     Booking,
     BookingRequest,
@@ -121,13 +122,11 @@ class Registry:
 
     def book(self, carrier_id: str, request: BookingRequest) -> Booking:
         """Book parcels under the request's key."""
-        booking = cast("Booking", self._ask(carrier_id, "parcelhook_book", request=request))
-        return _same_key(carrier_id, booking, request.key, operation="parcelhook_book")
+        return cast("Booking", self._ask(carrier_id, "parcelhook_book", _other_key(request.key), request=request))
 
     def find_booking(self, carrier_id: str, key: str) -> Booking | None:
         """Look for what an interrupted booking left behind."""
-        booking = cast("Booking | None", self._ask(carrier_id, "parcelhook_find_booking", key=key))
-        return booking and _same_key(carrier_id, booking, key, operation="parcelhook_find_booking")
+        return cast("Booking | None", self._ask(carrier_id, "parcelhook_find_booking", _other_key(key), key=key))
 
     def cancel_booking(self, carrier_id: str, booking: Booking) -> None:
         """Cancel a booking."""
@@ -138,19 +137,22 @@ class Registry:
     def choose_carrier(self, order: Order) -> dict[str, Mapping[str, str]]:
         """Ask every plug-in for one of its own carriers; by plug-in's name, line item id to carrier id.
 
-        A plug-in that fails, or names a carrier of another or an item the order does not have, is counted among the
-        failures and otherwise left out.
+        A plug-in that fails, or names a carrier of another or an item the order does not have, is logged, counted
+        among the failures, and otherwise left out.
         """
-        items = {item.id for item in order.line_items}
         choices: dict[str, Mapping[str, str]] = {}
-        for plugin in self._with_hook("parcelhook_choose_carrier"):
+        hook = "parcelhook_choose_carrier"
+        for plugin in self._with_hook(hook):
             try:
-                chosen = self._boundary.call(plugin, "parcelhook_choose_carrier", {"order": order})
-            except ParcelhookError:
-                continue
-            own = cast("Mapping[str, str] | None", chosen) or {}
-            if own and set(own) <= items and set(own.values()) <= set(plugin.carriers):
-                choices[plugin.name] = own
+                objection = partial(_foreign_choice, plugin, order)
+                chosen = self._boundary.call(plugin, hook, {"order": order}, objection=objection)
+            except ParcelhookError as error:
+                import structlog  # noqa: PLC0415 - only failures are logged, and the import is slow
+
+                structlog.get_logger().warning("plug-in's choice left out", plugin=str(plugin), reason=error.message)
+            else:
+                if chosen:
+                    choices[plugin.name] = cast("Mapping[str, str]", chosen)
         return choices
 
     def notify(self, notice: Notice, *, plugins: Collection[str] | None = None) -> dict[str, ParcelhookError]:
@@ -164,22 +166,32 @@ class Registry:
                     failures[plugin.name] = error
         return failures
 
-    def _ask(self, carrier_id: str, hook: str, **given: object) -> object:
+    def _ask(
+        self, carrier_id: str, hook: str, objection: Callable[[object], str] = lambda _: "", **given: object
+    ) -> object:
         owner, carrier = self._ownership.of(carrier_id)
         if hook not in owner.hooks:
             msg = f'carrier "{carrier_id}": {owner} does not implement {hook}'
             raise InputError(msg, field="carrier")
-        return self._boundary.call(owner, hook, given, carrier=carrier)
+        return self._boundary.call(owner, hook, given, carrier=carrier, objection=objection)
 
     def _with_hook(self, hook: str) -> list[Plugin]:
         return [plugin for plugin in self._ownership.loaded() if hook in plugin.hooks and plugin.usable]
 
 
-def _same_key(carrier_id: str, booking: Booking, key: str, *, operation: str) -> Booking:
-    if booking.key != key:
-        msg = f"{carrier_id}: {operation} gave a booking under another key than the one asked for"
-        raise HookFailed(msg, carrier=carrier_id, operation=operation)
-    return booking
+def _other_key(key: str) -> Callable[[object], str]:
+    """Object to a booking under another key than the one asked for: it could never be found again."""
+    return lambda booking: "gave a booking under another key" if booking and cast("Booking", booking).key != key else ""
+
+
+def _foreign_choice(plugin: Plugin, order: Order, chosen: object) -> str:
+    """Object to a choice of a carrier that is not the plug-in's own, or for an item the order does not have."""
+    choice = cast("Mapping[str, str] | None", chosen) or {}
+    if foreign := sorted(set(choice.values()) - set(plugin.carriers)):
+        return f"chose {', '.join(foreign)}, which it does not serve"
+    if unknown := sorted(set(choice) - {item.id for item in order.line_items}):
+        return f"chose for {', '.join(unknown)}, which the order does not have"
+    return ""
 
 
 def _disable(plugin: Plugin, allow: frozenset[str] | None, *, enabled: bool) -> None:

@@ -75,7 +75,12 @@ class LoopThread:
         self, work: Callable[[], Coroutine[object, object, ResultT]], *, deadline: float, label: Hashable
     ) -> Outcome[ResultT]:
         """Run a coroutine and wait for it; raise DeadlineExceeded, or ThreadStuck where the loop is blocked."""
-        future = asyncio.run_coroutine_threadsafe(self._guarded(work, label), self._loop)
+        coroutine = self._guarded(work, label)
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the loop was closed meanwhile
+            coroutine.close()
+            raise DeadlineExceeded from None
         try:
             return self._result(future, monotonic() + deadline)
         finally:
