@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from pydantic import ValidationError
 
 from parcelhook.errors import WixRateLimited, WixUnauthorized, WixUnreachable
 from parcelhook.wix import ApiKey, OAuthCredentials, Patience
@@ -124,7 +125,7 @@ def test_refused_app_is_unauthorized(wire: Wire, status: int) -> None:
     error = caught.value
     assert (error.operation, error.status, error.code) == ("token", status, "invalid_client")
     assert "no such app" in error.message
-    assert "secret" in error.what_to_do
+    assert "instance id" in error.what_to_do
     assert wire.received == []
 
 
@@ -213,3 +214,27 @@ def test_credentials_do_not_show_their_secret(credentials: OAuthCredentials | Ap
 
     assert "the-app-secret" not in shown
     assert "the-api-key" not in shown
+
+
+@pytest.mark.parametrize("key", ["", " ", "two words", "line\nbreak", "sch\u00f6n"])
+def test_key_that_no_header_can_hold_is_refused_unseen(key: str) -> None:
+    """It would be refused when it is sent, by an error that shows it."""
+    with pytest.raises(ValidationError) as caught:
+        ApiKey.model_validate({"key": key, "site_id": "site"})
+
+    assert "printable ASCII" in str(caught.value)
+    assert len(key) < 2 or key not in str(caught.value)
+
+
+def test_key_of_a_file_may_end_in_a_newline() -> None:
+    """Files usually do."""
+    assert ApiKey.model_validate({"key": "the-key\n", "site_id": "site"}).key.get_secret_value() == "the-key"
+
+
+def test_token_that_no_header_can_hold_is_none(wire: Wire) -> None:
+    """A token endpoint that gives nonsense is as good as none."""
+    wire.token_replies.extend([token("new\nline")] * 3)
+    with client_of(wire.url, credentials=OAUTH) as client, pytest.raises(WixUnreachable) as caught:
+        client.list_fulfillments(ORDER)
+
+    assert "line" not in caught.value.message

@@ -23,6 +23,7 @@ from parcelhook.errors import (
 )
 from parcelhook.models import ShipmentItem
 from parcelhook.wix import NewFulfillment, OpenGate, Patience, WixClient
+from parcelhook.wix.transport import HttpLine
 from wix_wire import (
     FULFILLMENT,
     KEY,
@@ -334,6 +335,42 @@ def test_deadline_is_each_calls_own() -> None:
     assert created.fulfillment_id == FULFILLMENT
 
 
+def test_connection_that_took_all_the_time_is_not_ambiguous() -> None:
+    """When the time is over before a byte was sent, nothing happened."""
+    moments = iter([0.0, 1.0, 20.0])
+    with serving() as wire:
+        line = HttpLine(wire.url, timeout=15, body_cap=1, user_agent="tests", monotonic=lambda: next(moments))
+        with pytest.raises(WixUnreachable):
+            line.send("create", "POST", "/", json={}, headers={})
+        line.close()
+
+    assert wire.received == []
+
+
+def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wix is reached through HTTPS_PROXY; one that cannot connect is as if nobody had listened."""
+    with serving() as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        proxy.replies.append(reply(502, b""))
+        with client_of("https://www.wixapis.com") as client, pytest.raises(WixUnreachable):
+            client.create_fulfillment(ORDER, UPS)
+
+    (request,) = proxy.received
+    assert (request.method, request.path) == ("CONNECT", "www.wixapis.com:443")
+    assert "authorization" not in request.headers
+
+
+def test_store_on_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox is not looked for behind the proxy of the environment."""
+    with serving() as wire, serving() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with client_of(wire.url) as client:
+            client.list_fulfillments(ORDER)
+
+    assert len(wire.received) == 1
+    assert proxy.received == []
+
+
 @pytest.mark.parametrize("encode", [bytes, gzip.compress])
 def test_answer_over_the_cap_is_not_read(encode: Callable[[bytes], bytes]) -> None:
     """The cap counts what a body unpacks to."""
@@ -453,7 +490,17 @@ def test_refused_key_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://www.wixapis.com", "http://10.0.0.1:80", "ftp://localhost", "www.wixapis.com", ""]
+    "url",
+    [
+        "http://www.wixapis.com",
+        "http://10.0.0.1:80",
+        "ftp://localhost",
+        "www.wixapis.com",
+        "https://user:word@www.wixapis.com",
+        "https://www.wixapis.com:port",
+        "http://[::1",
+        "",
+    ],
 )
 def test_url_must_be_https_or_this_machine(url: str) -> None:
     """Keys and addresses never travel in the clear."""

@@ -5,11 +5,12 @@ Source: Wix, "Create Access Token" and "About API Keys".
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol, TypeAlias
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from parcelhook.models import Model
 from parcelhook.wix.wire import JsonObject, Wire
@@ -19,6 +20,25 @@ RENEW_BEFORE: Final = 120.0
 
 _LIFE: Final = 300.0
 """Seconds a token is trusted where Wix does not say how long it lives; it says four hours."""
+
+
+_HEADER = re.compile(r"[\x21-\x7e]+")
+
+
+def _in_header(value: str) -> str:
+    """Trim a value that goes into a header; what a header cannot hold would be shown by the error that refuses it."""
+    value = value.strip()
+    if not _HEADER.fullmatch(value):
+        msg = "must be printable ASCII without blanks"
+        raise ValueError(msg)
+    return value
+
+
+def _secret_in_header(secret: SecretStr) -> SecretStr:
+    return SecretStr(_in_header(secret.get_secret_value()))
+
+
+HeaderText: TypeAlias = Annotated[str, AfterValidator(_in_header)]
 
 
 class OAuthCredentials(Model):
@@ -36,14 +56,14 @@ class ApiKey(Model):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    key: SecretStr
-    site_id: str
+    key: Annotated[SecretStr, AfterValidator(_secret_in_header)]
+    site_id: HeaderText
 
 
 class Token(Wire):
     """The answer of the token endpoint, whose names are OAuth's."""
 
-    access_token: str = Field(alias="access_token", min_length=1, repr=False)
+    access_token: HeaderText = Field(alias="access_token", repr=False)
     expires_in: float = Field(default=_LIFE, alias="expires_in", gt=0, allow_inf_nan=False)
 
 

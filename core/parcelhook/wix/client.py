@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
@@ -29,7 +28,7 @@ from parcelhook.wix.fulfillments import (
 )
 from parcelhook.wix.gate import CallGate
 from parcelhook.wix.orders import WixOrder
-from parcelhook.wix.transport import HttpLine
+from parcelhook.wix.transport import HttpLine, is_loopback
 from parcelhook.wix.wire import JsonObject, checked_id
 
 WIX_URL: Final = "https://www.wixapis.com"
@@ -194,17 +193,17 @@ class WixClient:
 
 def _check_base_url(base_url: str) -> bool:
     """Tell whether a URL leads to this machine; raise ConfigurationError where it is neither https nor that."""
-    url = httpx.URL(base_url)
     try:
-        is_loopback = ip_address(url.host).is_loopback
-    except ValueError:
-        is_loopback = url.host == "localhost"
-    if not url.host or url.scheme not in ("https", "http") or (url.scheme == "http" and not is_loopback):
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError):
+        url = httpx.URL("")
+    local = is_loopback(url.host)
+    if not url.host or url.userinfo or url.scheme not in ("https", "http") or (url.scheme == "http" and not local):
         msg = "the Wix URL is not https"
         raise ConfigurationError(
             msg, where="wix_url", what_to_do=f"Use {WIX_URL}; http is for a sandbox on this machine only."
         )
-    return is_loopback
+    return local
 
 
 def _fulfillment_path(order_id: str, fulfillment_id: str) -> str:

@@ -141,7 +141,9 @@ class Exchange:
         if self._consistent:
             headers = {**headers, "x-wix-consistent": self._consistent}
         answer = self._line.send(call.operation, call.method, call.path, json=call.body, headers=headers)
-        self._consistent = answer.headers.get("x-wix-consistent", "") or self._consistent
+        told = answer.headers.get("x-wix-consistent", "")
+        if told and told.isascii():
+            self._consistent = told
         return answer
 
     def _result(self, call: Call, answer: Answer, read: Callable[[JsonObject], ResultT]) -> ResultT:
@@ -168,7 +170,7 @@ class Exchange:
         except _UNDECIDED as error:
             msg = f"{error.message}; nothing else was sent"
             raise _as(WixUnreachable, error, msg) from error
-        except (WixInvalidRequest, WixForbidden, WixNotFound, WixConflict) as error:
+        except (WixUnauthorized, WixInvalidRequest, WixForbidden, WixNotFound, WixConflict) as error:
             raise _as(WixUnauthorized, error, error.message) from error
 
 

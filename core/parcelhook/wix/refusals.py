@@ -42,7 +42,7 @@ _CLASSES: dict[int, type[WixError]] = {
 }
 
 _WHAT_TO_DO: dict[type[WixError], str] = {
-    WixUnauthorized: "Check the app's id, secret and instance id, or the API key and site id.",
+    WixUnauthorized: "Check the credentials of the app, or the API key and site id, and their permissions.",
     WixForbidden: "Give the app or key the permission to manage orders and install it on this site.",
     WixNotFound: "Check the id, and that it belongs to this store.",
     WixConflict: "Look at the order in Wix: something there is in the way.",

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
@@ -18,7 +20,8 @@ import httpx
 from parcelhook.errors import WixNoAnswer, WixUnreachable, WixUnreadable
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_POOL = httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=5.0)
+_CONNECTIONS = 20
+_KEPT = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,10 @@ class HttpLine:
     ) -> None:
         self._timeout = timeout
         self._body_cap = body_cap
-        self._transport = DeadlineTransport(monotonic=monotonic)
+        self._transport = DeadlineTransport(proxy=_proxy_of(httpx.URL(base_url)), monotonic=monotonic)
         self._http = httpx.Client(
             base_url=base_url,
-            timeout=timeout,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT)),
             transport=self._transport,
             headers={"user-agent": user_agent, "accept": "application/json"},
             # no call depends on what an earlier one left behind
@@ -86,7 +89,8 @@ class HttpLine:
             msg = f"{operation}: no complete answer from Wix within {self._timeout:g} s"
             raise WixNoAnswer(msg, operation=operation, what_to_do=_LOOK_FIRST) from error
         except httpx.HTTPError as error:
-            msg = f"{operation}: the connection to Wix broke before the answer was complete: {error}"
+            # not the error's own words: they may hold a piece of what was received
+            msg = f"{operation}: the connection to Wix broke before the answer was complete ({type(error).__name__})"
             raise WixNoAnswer(msg, operation=operation, what_to_do=_LOOK_FIRST) from error
 
     def _read(self, response: httpx.Response, operation: str) -> bytes:
@@ -105,7 +109,23 @@ class HttpLine:
         return bytes(body)
 
 
+# an address that does not answer leaves time for the next one, which may be of the other IP version
+_CONNECT = 5.0
 _LOOK_FIRST = "A write may have happened all the same; parcelhook looks before it sends anything again."
+
+
+def _proxy_of(url: httpx.URL) -> httpx.Proxy | None:
+    """Give the proxy the environment names for a URL (HTTPS_PROXY, NO_PROXY); none for this machine's own."""
+    proxy = getproxies().get(url.scheme)
+    return httpx.Proxy(proxy) if proxy and not is_loopback(url.host) and not proxy_bypass(url.host) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @cache
@@ -121,17 +141,24 @@ class DeadlineTransport(httpx.HTTPTransport):
     and write gets what is left of the whole call's time. Only the system's name lookup is outside of it.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, *, proxy: httpx.Proxy | None, monotonic: Callable[[], float]) -> None:
         context = _trusted_authorities()
         super().__init__(verify=context)
         self._deadline = _Deadline(monotonic)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=_POOL.max_connections,
-            max_keepalive_connections=_POOL.max_keepalive_connections,
-            keepalive_expiry=_POOL.keepalive_expiry,
-            network_backend=_Backend(self._deadline),
-        )
+        backend = _Backend(self._deadline)
+        if proxy is None:
+            self._pool = httpcore.ConnectionPool(
+                ssl_context=context, max_connections=_CONNECTIONS, keepalive_expiry=_KEPT, network_backend=backend
+            )
+        else:
+            self._pool = httpcore.HTTPProxy(
+                proxy_url=str(proxy.url),
+                proxy_auth=proxy.raw_auth,
+                ssl_context=context,
+                max_connections=_CONNECTIONS,
+                keepalive_expiry=_KEPT,
+                network_backend=backend,
+            )
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -163,6 +190,15 @@ class _Deadline(threading.local):
             raise error(msg)
         return left if timeout is None else min(timeout, left)
 
+    def in_time(self, stream: httpcore.NetworkStream) -> httpcore.NetworkStream:
+        """Give a connection back unless it came too late: then nothing was sent yet, and that is how it is told."""
+        try:
+            self.cut(None, httpcore.ConnectTimeout)
+        except httpcore.ConnectTimeout:
+            stream.close()
+            raise
+        return stream
+
 
 class _Backend(httpcore.NetworkBackend):
     def __init__(self, deadline: _Deadline) -> None:
@@ -179,7 +215,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         timeout = self._deadline.cut(timeout, httpcore.ConnectTimeout)
         stream = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _Stream(stream, self._deadline)
+        return self._deadline.in_time(_Stream(stream, self._deadline))
 
 
 class _Stream(httpcore.NetworkStream):
@@ -202,7 +238,8 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         timeout = self._deadline.cut(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._deadline)
+        stream = self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return self._deadline.in_time(_Stream(stream, self._deadline))
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore declares it
         return self._inner.get_extra_info(info)
