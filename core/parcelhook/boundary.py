@@ -25,6 +25,7 @@ from parcelhook.errors import (
     PluginError,
 )
 from parcelhook.implementations import Implementation, promise
+from parcelhook.logs import logger
 from parcelhook.mistakes import summary
 from parcelhook.plugins import Origin, Plugin, PluginState
 from parcelhook.threads import DeadlineExceeded, LoopThread, Outcome, ThreadStuck, WorkerThread
@@ -215,10 +216,8 @@ class _Call:
         )
 
     def suspend(self, reason: str) -> None:
-        import structlog  # noqa: PLC0415 - nothing but this is logged here, and the import is slow
-
         self.plugin.state, self.plugin.reason = PluginState.SUSPENDED, reason
-        structlog.get_logger().warning("plug-in suspended", plugin=str(self.plugin), hook=self.hook, reason=reason)
+        logger(plugin=str(self.plugin)).warning("plug-in suspended", reason=reason)
 
     def translate(self, error: BaseException) -> NoReturn:
         """Raise our error for what a plug-in raised; its text stays on the cause, for it may hold what is secret."""

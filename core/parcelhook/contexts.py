@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from parcelhook.carrier import Carrier
 from parcelhook.context import Logger
 from parcelhook.errors import ConfigurationError
+from parcelhook.logs import logger
 from parcelhook.mistakes import mistakes
 from parcelhook.models import Model
 
@@ -55,9 +56,7 @@ class HookContext:
     @property
     def log(self) -> Logger:
         """Give a logger bound to plug-in and carrier."""
-        import structlog  # noqa: PLC0415 - few hooks log, and the import is slow
-
-        return cast("Logger", structlog.get_logger().bind(plugin=self._plugin, carrier=self._carrier.id))
+        return logger(plugin=self._plugin, carrier=self._carrier.id)
 
     def now(self) -> datetime:
         """Give the present time, aware and UTC."""

@@ -12,6 +12,7 @@ from parcelhook.boundary import Boundary, HookStats, Limits
 from parcelhook.carrier import Carrier
 from parcelhook.contexts import ContextFactory
 from parcelhook.errors import InputError, ParcelhookError
+from parcelhook.logs import logger
 from parcelhook.models import (
     Booking,
     BookingRequest,
@@ -147,9 +148,7 @@ class Registry:
                 objection = partial(_foreign_choice, plugin, order)
                 chosen = self._boundary.call(plugin, hook, {"order": order}, objection=objection)
             except ParcelhookError as error:
-                import structlog  # noqa: PLC0415 - only failures are logged, and the import is slow
-
-                structlog.get_logger().warning("plug-in's choice left out", plugin=str(plugin), reason=error.message)
+                logger(plugin=str(plugin)).warning("choice of a carrier left out", reason=error.message)
             else:
                 if chosen:
                     choices[plugin.name] = cast("Mapping[str, str]", chosen)
