@@ -46,8 +46,9 @@ class Budget:
             wait = _wait(calls, room=per_minute - cost, now=_milliseconds(now))
             if wait == 0.0:
                 calls.append((_milliseconds(now), cost))
-                change = sa.update(call_budget).where(call_budget.c.site == site).values(calls=json.dumps(calls))
-                connection.execute(change)
+            # Written also when nothing goes, for a call from the future must count as now once, and not anew each time.
+            change = sa.update(call_budget).where(call_budget.c.site == site).values(calls=json.dumps(calls))
+            connection.execute(change)
             return wait
 
     def block(self, site: str, *, until: datetime) -> None:

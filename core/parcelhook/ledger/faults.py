@@ -67,7 +67,8 @@ def _meaning(cause: BaseException | None) -> tuple[str, str] | None:
     if isinstance(cause, sqlite3.Error):
         # Extended codes carry a suffix: SQLITE_IOERR_WRITE, SQLITE_READONLY_DBMOVED.
         name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
-        return _NOT_OURS if "no such table" in str(cause) else _SQLITE.get(name)
+        is_foreign = "no such table" in str(cause) or "already exists" in str(cause)
+        return _NOT_OURS if is_foreign else _SQLITE.get(name)
     if isinstance(cause, sa.exc.TimeoutError):
         return _LOCKED
     if cause is None or not hasattr(cause, "sqlstate"):

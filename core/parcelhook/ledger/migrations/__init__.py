@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from typing import Final
+
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+# Alembic keeps the connection it works on in globals, so threads take turns, also where their databases differ.
+_one_at_a_time: Final = Lock()
+
 
 def upgrade(connection: sa.Connection) -> None:
     """Bring the tables up to the newest version, inside the connection's transaction."""
-    command.upgrade(configuration(connection), "head")
+    with _one_at_a_time:
+        command.upgrade(configuration(connection), "head")
 
 
 def configuration(connection: sa.Connection) -> Config:
