@@ -25,8 +25,8 @@ from parcelhook.errors import (
     PluginError,
 )
 from parcelhook.implementations import Implementation, promise
-from parcelhook.logs import logger
 from parcelhook.mistakes import summary
+from parcelhook.plugin_log import logger
 from parcelhook.plugins import Origin, Plugin, PluginState
 from parcelhook.threads import DeadlineExceeded, LoopThread, Outcome, ThreadStuck, WorkerThread
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from parcelhook.carrier import Carrier
 from parcelhook.context import Logger
 from parcelhook.errors import ConfigurationError
-from parcelhook.logs import logger
 from parcelhook.mistakes import mistakes
 from parcelhook.models import Model
+from parcelhook.plugin_log import logger
 
 if TYPE_CHECKING:
     from parcelhook.http import HttpCarrierClient, HttpLimits

@@ -1,17 +1,36 @@
-"""Give loggers that keep out of standard output, which belongs to what a command prints."""
+"""Logs of the service: one JSON object a line on stderr, with ids, and never a secret or a consignee's data."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import cast
 
-from parcelhook.context import Logger
+import structlog
 
 
-def logger(**values: str) -> Logger:
-    """Give a logger with values bound to it: as structlog is configured, else to standard error."""
-    import structlog  # noqa: PLC0415 - few calls log, and the import is slow
+def configure(*, debug: bool = False) -> None:
+    """Send every log to stderr as JSON, from ``info`` upwards."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks if debug else _without_traceback,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
-    if structlog.is_configured():
-        return cast("Logger", structlog.get_logger(**values))
-    return cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), **values))
+
+def _without_traceback(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Name an error's kind and place alone: its text and its frames may hold what must not be shown."""
+    if event.pop("exc_info", None):
+        error = sys.exc_info()[1]
+        frame = error.__traceback__ if error else None
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        event["error"] = type(error).__name__
+        event["at"] = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+    return event

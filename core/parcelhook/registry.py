@@ -12,7 +12,6 @@ from parcelhook.boundary import Boundary, HookStats, Limits
 from parcelhook.carrier import Carrier
 from parcelhook.contexts import ContextFactory
 from parcelhook.errors import InputError, ParcelhookError
-from parcelhook.logs import logger
 from parcelhook.models import (
     Booking,
     BookingRequest,
@@ -28,6 +27,7 @@ from parcelhook.models import (
     TrackingReport,
 )
 from parcelhook.ownership import Ownership
+from parcelhook.plugin_log import logger
 from parcelhook.plugins import Origin, Plugin, PluginRow, PluginState, explicit, in_folder, installed
 
 
