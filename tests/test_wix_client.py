@@ -263,6 +263,27 @@ def test_reads_are_not_tried_for_ever() -> None:
     assert len(wire.received) == 3
 
 
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("list-by-ids", {"ordersWithFulfillments": {}}),
+        ("list-by-ids", {"ordersWithFulfillments": [{}]}),
+        ("bulk-create", {"results": {}}),
+        ("bulk-create", {}),
+        ("get-order", {}),
+        ("search-orders", {"orders": "none"}),
+        ("search-orders", {"orders": [{"id": "o", "createdDate": "0001-01-01T00:00:00+14:00"}]}),
+    ],
+)
+def test_answer_of_another_shape_is_unreadable(operation: str, answer: dict[str, JsonValue]) -> None:
+    """What the contract promises is there, or the answer is as good as none."""
+    with serving() as wire, client_of(wire.url, patience=Patience(pauses=())) as client:
+        wire.replies.append(reply(200, answer))
+
+        with pytest.raises(WixUnreadable, match="lacks what its contract promises"):
+            OPERATIONS[operation](client)
+
+
 @pytest.mark.parametrize("operation", WRITES)
 @pytest.mark.parametrize(
     ("fault", "kind"),
