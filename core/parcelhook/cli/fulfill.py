@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,33 +22,60 @@ ANOTHER_WORKER_SECONDS = 30.0
 
 
 @click.command(cls=Command)
-@click.argument("order")
-@click.option("--carrier", required=True, metavar="C", help='A carrier\'s id, as "parcelhook carriers" shows them.')
-@click.option("--number", required=True, metavar="N", help="The tracking number.")
+@click.argument("order", required=False)
+@click.option("--carrier", metavar="C", help='A carrier\'s id, as "parcelhook carriers" shows them.')
+@click.option("--number", metavar="N", help="The tracking number.")
 @click.option("--url", metavar="U", help="The complete tracking link, where the carrier's own is not to be used.")
 @click.option("--item", "items", multiple=True, metavar="ID[:QTY]", help="A line item; without any, all that remains.")
 @click.option("--key", metavar="K", help="Your own key for this shipment; without one, it is the number.")
+@click.option("--file", metavar="F", type=click.Path(path_type=Path), help="Ship what this CSV or JSONL file lists.")
 @pass_invocation
 def fulfill(
     invocation: Invocation,
     *,
-    order: str,
-    carrier: str,
-    number: str,
+    order: str | None,
+    carrier: str | None,
+    number: str | None,
     url: str | None,
     items: tuple[str, ...],
     key: str | None,
+    file: Path | None,
 ) -> int:
     """Create the fulfillment of an order's parcel.
 
     ORDER is the order's id. The same command again finds the fulfillment instead of making another. Where Wix's answer
     is unclear it says so, and the same command, or the service, decides once Wix must have settled.
+
+    With --file, many orders are shipped in full calls. A CSV file has the columns order_id, carrier, tracking_number
+    and, as needed, tracking_url, line_item_id, quantity and key; a JSONL file has objects with these names.
     """
+    if file is not None:
+        if order or carrier or number or url or items or key:
+            msg = "--file goes without an order and its options"
+            raise click.UsageError(msg)
+        from parcelhook.cli.bulk import fulfill_file
+
+        return fulfill_file(invocation, file)
+    if order is None or carrier is None or number is None:
+        msg = "give an order with --carrier and --number, or a --file"
+        raise click.UsageError(msg)
+    return _fulfill(invocation, order, carrier=carrier, parcel=(number, url), items=_items(items), key=key)
+
+
+def _fulfill(
+    invocation: Invocation,
+    order: str,
+    *,
+    carrier: str,
+    parcel: tuple[str, str | None],
+    items: Mapping[str, int | None],
+    key: str | None,
+) -> int:
     from parcelhook.fulfillment.intake import Wish, take_in
     from parcelhook.ledger import State
     from parcelhook.numbers import matches
 
-    wish = Wish(order_id=order, carrier=carrier, parcels=((number, url),), items=_items(items), key=key)
+    wish = Wish(order_id=order, carrier=carrier, parcels=(parcel,), items=items, key=key)
     with invocation.installation() as installation:
         store = installation.store(invocation.store)
         row, is_new = take_in(store, wish)

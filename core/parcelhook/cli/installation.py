@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -31,7 +31,7 @@ class Installation:
     """Everything one process works with; close it, or use it in a ``with``.
 
     A store is named as in the configuration; None means the only one. ``plugins_enabled`` false leaves out installed
-    plug-ins, whatever the configuration says.
+    plug-ins, whatever the configuration says; ``extra_plugins`` are those the program brings itself, by name.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Installation:
         settings: Settings,
         *,
         plugins_enabled: bool = True,
+        extra_plugins: Mapping[str, object] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -46,6 +47,7 @@ class Installation:
         self.clock = clock
         self._plugins_enabled = plugins_enabled and settings.plugins.enabled
         self._sleep = sleep
+        self._extra_plugins = extra_plugins
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._closing = ExitStack()
         self._registries: dict[str, Registry] = {}
@@ -127,6 +129,7 @@ class Installation:
             clock=self.clock,
             owner=self._owner,
             settle=timedelta(seconds=self.settings.settle_seconds),
+            leaving_before=self.gate(name).leaving_before,
             ship_unpaid=self.settings.stores[name].ship_unpaid,
             rules=self.settings.rules,
             poll_scale=self.settings.poll_scale,
@@ -155,6 +158,7 @@ class Installation:
         settings = self.settings
         accounts = set(settings.carriers) | set(settings.stores[store].carriers if store else ())
         registry = Registry(
+            extra=self._extra_plugins,
             carriers_folder=settings.carriers_folder,
             allow=None if settings.plugins.allow is None else frozenset(settings.plugins.allow),
             plugins_enabled=self._plugins_enabled,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from parcelhook.errors import (
@@ -60,11 +60,13 @@ def send(store: Store, shipment_ids: Sequence[str] | None = None) -> dict[str, O
     outcomes: dict[str, Outcome] = {}
     with store.holding(claimed):
         linked = [row for row in (_link(store, row, outcomes) for row in claimed) if row is not None]
-        planned = _written_down(store, _plan(store, linked, outcomes))
-        if len(planned) == 1:
-            outcomes[planned[0].row.id] = _create_one(store, planned[0])
-        elif planned:
-            outcomes |= _create_many(store, planned)
+        send_before = store.clock() + SEND_WITHIN
+        planned = _written_down(store, _plan(store, linked, outcomes), send_before=send_before)
+        with store.leaving_before(send_before):
+            if len(planned) == 1:
+                outcomes[planned[0].row.id] = _create_one(store, planned[0])
+            elif planned:
+                outcomes |= _create_many(store, planned)
     return outcomes
 
 
@@ -141,9 +143,8 @@ def _plan_one(store: Store, row: ShipmentRow, now: OrderNow | None) -> Planned:
     return Planned(row, plan_items(now.order, shipped, wanted=wanted, ship_unpaid=store.ship_unpaid), now)
 
 
-def _written_down(store: Store, planned: Sequence[Planned]) -> list[Planned]:
+def _written_down(store: Store, planned: Sequence[Planned], *, send_before: datetime) -> list[Planned]:
     """Write down that these are about to be sent; from here on only Wix can say whether they were."""
-    send_before = store.clock() + SEND_WITHIN
     sending = [
         moves.sending(each.row, send_before=send_before, items=each.items, order_number=each.now.order.number)
         for each in planned

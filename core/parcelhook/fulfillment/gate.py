@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,8 @@ YIELDING: Final = frozenset({"update", "search-orders"})
 class LedgerGate:
     """Connect one store's client with the ledger, as the client's CallGate; safe to use from several threads.
 
-    ``site`` is the app instance or site id whose calls Wix counts, ``per_minute`` how many it allows.
+    ``site`` is the app instance or site id whose calls Wix counts, ``per_minute`` how many it allows. ``calls`` counts
+    by operation what left through this gate.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LedgerGate:
         self._sleep = sleep
         self._numbers = count(1)
         self._open: dict[int, str] = {}
+        self.calls: Counter[str] = Counter()
         self._latest = threading.local()
 
     def before(self, operation: str, method: str, path: str, order_ids: Sequence[str]) -> int:
@@ -59,6 +62,7 @@ class LedgerGate:
         )
         number = next(self._numbers)
         self._open[number] = call_id
+        self.calls[operation] += 1
         return number
 
     def after(self, call_id: int, *, status: int | None, request_id: str, outcome: str) -> None:

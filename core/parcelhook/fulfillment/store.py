@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -41,7 +41,8 @@ class Store:
     """A store's client, the ledger, the registry, and how this store ships.
 
     ``owner`` names this worker in the ledger's claims. ``settle`` is how long after an unclear answer Wix is asked what
-    it has. ``poll_scale`` stretches or shortens the time between two looks at a parcel.
+    it has. ``poll_scale`` stretches or shortens the time between two looks at a parcel. ``leaving_before`` keeps calls
+    from leaving after a moment, however long the budget made them wait.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Store:
     clock: Callable[[], datetime]
     owner: str
     settle: timedelta
+    leaving_before: Callable[[datetime], AbstractContextManager[None]]
     ship_unpaid: bool = False
     rules: tuple[Rule, ...] = ()
     poll_scale: float = 1.0

@@ -62,14 +62,14 @@ class Receiver:
             return _refusal(401, error.message)
         store = self._store_of_instance.get(event.instance_id)
         if store is None:
-            self._log.warning("webhook of an unknown store", instance=event.instance_id, event=event.event_id)
+            self._log.warning("webhook of an unknown store", instance=event.instance_id, event_id=event.event_id)
             return _refusal(404, "no store with this app instance is configured")
         try:
             (is_new,) = self._ledger.inbox.receive([_row(store, event)])
         except LedgerError as error:
-            self._log.error("webhook not kept", event=event.event_id, reason=error.message)
+            self._log.error("webhook not kept", event_id=event.event_id, reason=error.message)
             return _refusal(503, "the event could not be kept; send it again")
-        self._log.info("webhook kept", store=store, event=event.event_id, type=event.event_type, new=is_new)
+        self._log.info("webhook kept", store=store, event_id=event.event_id, type=event.event_type, new=is_new)
         self._wake()
         return JSONResponse({"received": True})
 
