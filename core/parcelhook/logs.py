@@ -8,17 +8,17 @@ import sys
 import structlog
 
 
-def configure(*, debug: bool = False) -> None:
-    """Send every log to stderr as JSON, from ``info`` upwards."""
+def configure(*, level: int = logging.INFO) -> None:
+    """Send every log from a level upwards to stderr as JSON; at ``DEBUG``, errors come with their traceback."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if debug else _without_traceback,
+            structlog.processors.dict_tracebacks if level <= logging.DEBUG else _without_traceback,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

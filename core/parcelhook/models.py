@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -80,8 +80,10 @@ class Scan(Model):
     @property
     def key(self) -> str:
         """Give the identity of this scan: equal for two deliveries of one event, different for two events."""
-        further = "&".join(f"{name}={self.extra[name]}" for name in sorted(self.extra))
-        return f"{self.time.isoformat()}|{self.code}|{self.description}|{self.location}|{further}"
+        moment = self.time.astimezone(UTC).isoformat()
+        further = sorted(f"{name}={value}" for name, value in self.extra.items())
+        # A separator that no carrier's text holds, so that two events never share a key.
+        return "\x1f".join((moment, self.code, self.description, self.location, *further))
 
 
 class TrackingQuery(Model):

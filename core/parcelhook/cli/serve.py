@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import click
@@ -24,7 +25,7 @@ def serve(invocation: Invocation, *, host: str, port: int) -> None:
     from parcelhook.cli.service import Service
     from parcelhook.logs import configure
 
-    configure(debug=invocation.debug)
+    configure(level=logging.DEBUG if invocation.debug else logging.INFO)
     with invocation.installation() as installation:
         if not installation.settings.stores:
             msg = "no store is configured, so there is nothing to serve"

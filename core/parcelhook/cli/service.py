@@ -26,6 +26,12 @@ class Service:
         settings = installation.settings
         self._installation = installation
         self._names = [settings.store_name(only)] if only else sorted(settings.stores)
+        self._server: _Server | None = None
+
+    def stop(self) -> None:
+        """End ``run`` from another thread, once what is under way has ended."""
+        if self._server is not None:
+            self._server.should_exit = True
 
     def run(self, listener: socket.socket, *, on_ready: Callable[[str], object]) -> None:
         """Serve on a listening socket until SIGINT or SIGTERM; call ``on_ready`` with the URL once it answers."""
@@ -52,10 +58,10 @@ class Service:
                 wake=sweeper.wake,
             )
             host, port = listener.getsockname()[:2]
-            server = _Server(app, on_ready=lambda: on_ready(f"http://{host}:{port}"))
+            self._server = _Server(app, on_ready=lambda: on_ready(f"http://{host}:{port}"))
             sweeper.start()
             try:
-                server.run(sockets=[listener])
+                self._server.run(sockets=[listener])
             finally:
                 sweeper.stop()
 
