@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from io import StringIO
 
@@ -35,6 +34,8 @@ def exit_code(run: Callable[[], object], *, arguments: Sequence[str]) -> int:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         if "--debug" in options and not isinstance(error, click.ClickException):
+            import traceback
+
             traceback.print_exc()
         return _report(error, as_json="--json" in options)
     return result if isinstance(result, int) else 0
@@ -73,5 +74,7 @@ def _described(error: Exception, message: str) -> Json:
 
 def _place(error: Exception) -> str:
     """Give file and line of an internal error; its message is left out, for it may hold a secret."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f" in {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119 - light
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""  # noqa: PTH119 - light

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def identify(invocation: Invocation, numbers: tuple[str, ...], country: str | No
     with invocation.installation() as installation:
         index = FormatIndex(installation.registry.carriers(), link=tracking_link)
         if numbers == STDIN:
-            lines = click.get_text_stream("stdin", encoding="utf-8", errors="replace")
+            lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
             return _stream(lines, index, country=country, as_json=invocation.as_json)
         wrong = [error for error in map(_fault, numbers) if error is not None]
         if wrong:

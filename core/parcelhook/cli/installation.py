@@ -1,4 +1,8 @@
-"""What a configuration describes, made when it is first asked for: plug-ins, ledger, and a client for each store."""
+"""What a configuration describes, made when it is first asked for: plug-ins, ledger, and a client for each store.
+
+Each part is imported when it is made, so that a command that asks for plug-ins alone waits for neither database nor
+HTTP.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,17 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from parcelhook.contexts import ContextFactory
 from parcelhook.errors import ConfigurationError
-from parcelhook.fulfillment.gate import LedgerGate
-from parcelhook.fulfillment.store import Store as FlowStore
-from parcelhook.ledger import Ledger
-from parcelhook.registry import Registry
-from parcelhook.settings import Settings, Store
-from parcelhook.wix import ApiKey, OAuthCredentials, WixClient
-from parcelhook.wix.webhooks import WebhookVerifier
 
 if TYPE_CHECKING:
     from parcelhook.engine import Engine
+    from parcelhook.fulfillment.gate import LedgerGate
+    from parcelhook.fulfillment.store import Store as FlowStore
+    from parcelhook.ledger import Ledger
+    from parcelhook.registry import Registry
+    from parcelhook.settings import Settings, Store
+    from parcelhook.wix import ApiKey, OAuthCredentials, WixClient
+    from parcelhook.wix.webhooks import WebhookVerifier
 
 
 class Installation:
@@ -74,6 +77,8 @@ class Installation:
     @cached_property
     def ledger(self) -> Ledger:
         """Open the ledger."""
+        from parcelhook.ledger import Ledger
+
         return self._closing.enter_context(Ledger.open(self.settings.database_url, clock=self.clock))
 
     def registry_of(self, store: str | None = None) -> Registry:
@@ -87,6 +92,8 @@ class Installation:
 
     def gate(self, store: str | None = None) -> LedgerGate:
         """Give the gate that a store's calls pass."""
+        from parcelhook.fulfillment.gate import LedgerGate
+
         name = self.settings.store_name(store)
         if name not in self._gates:
             configured = self.settings.stores[name]
@@ -105,6 +112,8 @@ class Installation:
 
         Raise LedgerError where the ledger knows another site by this name.
         """
+        from parcelhook.wix import WixClient
+
         name = self.settings.store_name(store)
         if name not in self._clients:
             configured = self.settings.stores[name]
@@ -120,6 +129,8 @@ class Installation:
 
     def store(self, store: str | None = None) -> FlowStore:
         """Give a store as its flows take it: its client, the ledger, the plug-ins, and how it ships."""
+        from parcelhook.fulfillment.store import Store as FlowStore
+
         name = self.settings.store_name(store)
         return FlowStore(
             id=name,
@@ -137,7 +148,6 @@ class Installation:
 
     def engine(self, stores: Iterable[FlowStore], *, executor_id: str | None = None) -> Engine:
         """Give the durable engine over some stores, to be used in a ``with``; a service has a stable executor id."""
-        # DBOS takes long to import, and only what has something to do needs it.
         from parcelhook.engine import Engine
         from parcelhook.flows import Flows
 
@@ -146,6 +156,8 @@ class Installation:
 
     def verifier(self, store: str | None = None) -> WebhookVerifier:
         """Give what checks the webhooks of a store's app; raise ConfigurationError where its public key is missing."""
+        from parcelhook.wix.webhooks import WebhookVerifier
+
         name = self.settings.store_name(store)
         public_key = self.settings.stores[name].public_key
         if not public_key:
@@ -155,6 +167,9 @@ class Installation:
         return WebhookVerifier(public_key, clock=self.clock)
 
     def _make_registry(self, *, store: str | None) -> Registry:
+        from parcelhook.contexts import ContextFactory
+        from parcelhook.registry import Registry
+
         settings = self.settings
         accounts = set(settings.carriers) | set(settings.stores[store].carriers if store else ())
         registry = Registry(
@@ -177,6 +192,8 @@ def site(store: Store) -> str:
 
 def credentials(store: Store) -> OAuthCredentials | ApiKey:
     """Give a store's credentials as the client takes them."""
+    from parcelhook.wix import ApiKey, OAuthCredentials
+
     if store.uses_api_key:
         return ApiKey(key=store.api_key, site_id=store.site_id)
     return OAuthCredentials(app_id=store.app_id, app_secret=store.app_secret, instance_id=store.instance_id)

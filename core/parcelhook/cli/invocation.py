@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 class Invocation:
     """One run of the command line; ``as_json`` asks for one JSON value on stdout and nothing else there."""
 
-    config: Path | None = None
+    config: str | None = None
     store: str | None = None
     as_json: bool = False
     debug: bool = False
@@ -25,9 +24,11 @@ class Invocation:
 
     def settings(self) -> Settings:
         """Read the configuration; raise ConfigurationError where it is wrong."""
+        from pathlib import Path
+
         from parcelhook.settings import Settings
 
-        return Settings.load(self.config)
+        return Settings.load(Path(self.config) if self.config else None)
 
     def installation(self) -> Installation:
         """Give what the configuration describes, to be used in a ``with``."""
@@ -49,13 +50,11 @@ def common_options(*, all_shown: bool) -> list[click.Option]:
     """Give the options that every command takes before and after its name; ``--json`` is always shown."""
 
     def option(*names: str, help: str, shown: bool = all_shown, metavar: str | None = None) -> click.Option:  # noqa: A002
-        kind = click.Path(path_type=Path) if metavar == "FILE" else None
         return click.Option(
             names,
             help=help,
             hidden=not shown,
             metavar=metavar,
-            type=kind,
             is_flag=metavar is None,
             expose_value=False,
             callback=_remember,
