@@ -158,17 +158,17 @@ def installed(points: Iterable[EntryPoint] | None = None) -> list[Plugin]:
 
 
 def in_folder(folder: Path | None) -> list[Plugin]:
-    """Give a plug-in for each TOML file of the operator's folder, named ``carriers/acme.toml``."""
+    """Give a plug-in for each ``carriers/acme.toml`` and ``carriers/acme/carrier.toml`` of the operator's folder."""
     if folder is None or not folder.is_dir():
         return []
     return [
         Plugin(
-            name=f"{folder.name}/{path.name}",
+            name=f"{folder.name}/{path.relative_to(folder).as_posix()}",
             origin=Origin.FOLDER,
             read=partial(_defined, path),
-            claims={path.stem},
+            claims={path.stem if path.parent == folder else path.parent.name},
         )
-        for path in sorted(folder.glob("*.toml"))
+        for path in sorted([*folder.glob("*.toml"), *folder.glob("*/carrier.toml")])
     ]
 
 

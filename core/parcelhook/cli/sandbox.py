@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,18 +21,31 @@ from parcelhook.errors import InputError
 @click.option(
     "--rate-limit", type=click.IntRange(min=0), default=200, show_default=True, help="Calls a minute; 0 for no limit."
 )
+@click.option("--env", "env_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the variables there.")
 @pass_invocation
-def sandbox(invocation: Invocation, *, port: int, host: str, orders: int, rate_limit: int) -> None:
+def sandbox(
+    invocation: Invocation, *, port: int, host: str, orders: int, rate_limit: int, env_file: Path | None
+) -> None:
     """Run a Wix store and carriers on this machine.
 
     It speaks what Wix's reference describes, and runs until it is interrupted. Once it is ready, what a client needs
-    is printed: as one line of JSON with --json, otherwise as variables to copy into another terminal.
+    is printed: as one line of JSON with --json, otherwise as variables to copy into another terminal. With --env they
+    are written to a file to be read by ". FILE", with ORDER1, ORDER2 and so on for the orders' ids.
     """
     from parcelhook.sandbox import SandboxSettings, serve
 
     settings = SandboxSettings(host=host, port=port, orders=orders, rate_limit=rate_limit)
+
+    def on_ready(ready: Mapping[str, Any]) -> None:
+        if env_file is not None:
+            _write_env(env_file, ready)
+        if invocation.as_json:
+            write_json(ready)
+        else:
+            _show(ready)
+
     try:
-        serve(settings, write_json if invocation.as_json else _show)  # type: ignore[arg-type]
+        serve(settings, on_ready)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -37,18 +53,33 @@ def sandbox(invocation: Invocation, *, port: int, host: str, orders: int, rate_l
         raise InputError(msg, field="--port", what_to_do="Name another --port, or leave it out.") from error
 
 
-def _show(ready: Mapping[str, object]) -> None:
-    carriers, orders = ready["carriers"], ready["order_ids"]
+def _variables(ready: Mapping[str, Any]) -> dict[str, str]:
+    variables = {
+        "PARCELHOOK_WIX_URL": ready["url"],
+        "PARCELHOOK_WIX_APP_ID": ready["app_id"],
+        "PARCELHOOK_WIX_APP_SECRET": ready["app_secret"],
+        "PARCELHOOK_WIX_INSTANCE_ID": ready["instance_id"],
+        "PARCELHOOK_WIX_PUBLIC_KEY_FILE": ready["public_key_file"],
+        "PARCELHOOK_TOKEN": "sandbox-token",
+    }
+    for carrier, url in ready["carriers"].items():
+        prefix = f"PARCELHOOK_CARRIERS__{carrier.upper().replace('-', '_')}"
+        variables |= {f"{prefix}__HOST": url, f"{prefix}__KEY": ready[f"{carrier}_key"]}
+    return variables
+
+
+def _write_env(path: Path, ready: Mapping[str, Any]) -> None:
+    """Write the variables beside the file and move them there, so that a reader never sees half of them."""
+    orders = {f"ORDER{number}": order_id for number, order_id in enumerate(ready["order_ids"], 1)}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in {**_variables(ready), **orders}.items()]
+    half = path.with_name(f"{path.name}.part")
+    half.touch(mode=0o600)
+    half.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def _show(ready: Mapping[str, Any]) -> None:
     write_line(f"A Wix store is ready at {ready['url']}. In another terminal:\n")
-    for variable, key in {
-        "PARCELHOOK_WIX_URL": "url",
-        "PARCELHOOK_WIX_APP_ID": "app_id",
-        "PARCELHOOK_WIX_APP_SECRET": "app_secret",
-        "PARCELHOOK_WIX_INSTANCE_ID": "instance_id",
-        "PARCELHOOK_WIX_PUBLIC_KEY_FILE": "public_key_file",
-    }.items():
-        write_line(f"  export {variable}={ready[key]}")
-    for carrier, url in carriers.items() if isinstance(carriers, dict) else ():
-        write_line(f"  export PARCELHOOK_CARRIERS__{carrier.upper().replace('-', '_')}__HOST={url}")
-    count = len(orders) if isinstance(orders, (list, tuple)) else 0
-    write_line(f"\n{count} orders wait to be shipped. Press Ctrl-C to end it.")
+    for name, value in _variables(ready).items():
+        write_line(f"  export {name}={shlex.quote(value)}")
+    write_line(f"\n{len(ready['order_ids'])} orders wait to be shipped. Press Ctrl-C to end it.")
