@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -70,29 +70,30 @@ def put_items(connection: sa.Connection, shipments: Sequence[tuple[ShipmentRow, 
 
 
 def _clear(connection: sa.Connection, table: sa.Table, shipments: Sequence[ShipmentRow]) -> None:
-    for start in range(0, len(shipments), _CHUNK):
-        keys = [(row.store, row.id) for row in shipments[start : start + _CHUNK]]
-        connection.execute(sa.delete(table).where(sa.tuple_(table.c.store, table.c.shipment_id).in_(keys)))
+    stores, ids = {row.store for row in shipments}, [row.id for row in shipments]
+    for start in range(0, len(ids), _CHUNK):
+        some = table.c.shipment_id.in_(ids[start : start + _CHUNK])
+        connection.execute(sa.delete(table).where(table.c.store.in_(stores), some))
 
 
 def read_shipments(connection: sa.Connection, ids: Sequence[str]) -> list[ShipmentRow]:
     """Read shipments with items and parcels, in the order of their ids; unknown ids are left out."""
     found: dict[str, ShipmentRow] = {}
     for start in range(0, len(ids), _CHUNK):
-        chosen = shipment.c.id.in_(ids[start : start + _CHUNK])
-        items, parcels = _items(connection, chosen), _parcels(connection, chosen)
-        for row in connection.execute(sa.select(shipment).where(chosen)).mappings():
-            its = row["id"]
+        query = sa.select(shipment).where(shipment.c.id.in_(ids[start : start + _CHUNK]))
+        rows = {row["id"]: row for row in connection.execute(query).mappings()}
+        stores = {row["store"] for row in rows.values()}
+        items, parcels = _items(connection, stores, rows), _parcels(connection, stores, rows)
+        for its, row in rows.items():
             found[its] = ShipmentRow(**row, items=tuple(items[its]), parcels=tuple(parcels[its]))
     return [found[each] for each in ids if each in found]
 
 
-def _items(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[str, list[ShipmentItem]]:
+def _items(connection: sa.Connection, stores: Collection[str], ids: Collection[str]) -> dict[str, list[ShipmentItem]]:
     item = shipment_item.c
     query = (
         sa.select(item.shipment_id, item.line_item_id, item.quantity)
-        .join(shipment, sa.and_(shipment.c.store == item.store, shipment.c.id == item.shipment_id))
-        .where(chosen)
+        .where(item.store.in_(stores), item.shipment_id.in_(ids))
         .order_by(item.shipment_id, item.position)
     )
     items: dict[str, list[ShipmentItem]] = defaultdict(list)
@@ -101,13 +102,14 @@ def _items(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[st
     return items
 
 
-def _parcels(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[str, list[ShipmentParcel]]:
+def _parcels(
+    connection: sa.Connection, stores: Collection[str], ids: Collection[str]
+) -> dict[str, list[ShipmentParcel]]:
     link = shipment_parcel.c
     query = (
         sa.select(parcel, link.shipment_id, link.position, link.tracking_url)
         .join(shipment_parcel, sa.and_(link.store == parcel.c.store, link.parcel_id == parcel.c.id))
-        .join(shipment, sa.and_(shipment.c.store == link.store, shipment.c.id == link.shipment_id))
-        .where(chosen)
+        .where(link.store.in_(stores), link.shipment_id.in_(ids))
         .order_by(link.shipment_id, link.position)
     )
     parcels: dict[str, list[ShipmentParcel]] = defaultdict(list)
@@ -153,17 +155,31 @@ def _parcel_ids(
     return {key: latest.id for key, latest in known.items()}
 
 
-def _latest(connection: sa.Connection, keys: Iterable[_Key]) -> dict[_Key, sa.Row[*tuple[Any, ...]]]:
+def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, sa.Row[*tuple[Any, ...]]]:
     column = parcel.c
-    columns = (column.store, column.carrier, column.account, column.number_normalised)
-    keys = list(keys)
-    latest: dict[_Key, sa.Row[*tuple[Any, ...]]] = {}
-    for start in range(0, len(keys), _CHUNK):
-        query = (
-            sa.select(*columns, column.generation, column.id, column.status, column.created_at)
-            .where(sa.tuple_(*columns).in_(keys[start : start + _CHUNK]))
-            .order_by(column.generation)
+    query = (
+        sa.select(
+            column.store,
+            column.carrier,
+            column.account,
+            column.number_normalised,
+            column.generation,
+            column.id,
+            column.status,
+            column.created_at,
         )
-        for row in connection.execute(query):
-            latest[row.store, row.carrier, row.account, row.number_normalised] = row
+        # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
+        .where(
+            column.store.in_({key[0] for key in keys}),
+            column.carrier.in_({key[1] for key in keys}),
+            column.account.in_({key[2] for key in keys}),
+            column.number_normalised.in_({key[3] for key in keys}),
+        )
+        .order_by(column.generation)
+    )
+    latest = {}
+    for row in connection.execute(query):
+        key = (row.store, row.carrier, row.account, row.number_normalised)
+        if key in keys:
+            latest[key] = row
     return latest

@@ -147,7 +147,10 @@ def _parse(url: str) -> sa.URL:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_TIMEOUT})
+    # Never prepared: PostgreSQL keeps a prepared plan that was made while a table was nearly empty, and a connection
+    # pooler between us could not pass it on.
+    connect_args = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
+    return sa.create_engine(url, pool_pre_ping=True, connect_args=connect_args)
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -78,12 +78,15 @@ def _identity(new: NewShipment) -> _Identity:
 
 def _latest(connection: sa.Connection, news: Sequence[NewShipment]) -> dict[_Identity, sa.Row[*tuple[Any, ...]]]:
     row = shipment.c
+    identities = {_identity(new) for new in news}
     query = (
         sa.select(row.store, row.order_id, row.intent_key, row.generation, row.id, row.state)
-        .where(sa.tuple_(row.store, row.order_id, row.intent_key).in_([_identity(new) for new in news]))
+        # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
+        .where(row.store.in_({new.store for new in news}), row.order_id.in_({new.order_id for new in news}))
         .order_by(row.generation)
     )
-    return {(found.store, found.order_id, found.intent_key): found for found in connection.execute(query)}
+    latest = {(found.store, found.order_id, found.intent_key): found for found in connection.execute(query)}
+    return {identity: found for identity, found in latest.items() if identity in identities}
 
 
 def _values(new: NewShipment, *, generation: int, now: datetime) -> dict[str, Any]:

@@ -77,7 +77,7 @@ inbox = sa.Table(
     _time("finished_at"),
     _text("outcome"),
     _text("detail"),
-    sa.Index(None, "due_at"),
+    sa.Index(None, "finished_at", "received_at"),
     sa.Index(None, "store", "order_id"),
     sa.Index(None, "store", "entity_fqdn", "entity_id", "sequence"),
 )
@@ -157,6 +157,7 @@ parcel = sa.Table(
     _time("created_at", nullable=False),
     sa.UniqueConstraint("store", "carrier", "account", "number_normalised", "generation"),
     sa.Index(None, "next_poll_at"),
+    sa.Index(None, "store", "carrier", "account", "next_poll_at"),
 )
 
 shipment_parcel = sa.Table(
@@ -253,6 +254,6 @@ notice = sa.Table(
     _text("detail"),
     _text("reason"),
     sa.Column("told", sa.Boolean, nullable=False, default=False),
-    sa.Index(None, "store", "order_id"),
+    sa.Index(None, "store", "order_id", "id"),
     sa.Index(None, "told", "id"),
 )

@@ -54,7 +54,7 @@ def _stores_and_events() -> None:
         sa.ForeignKeyConstraint(["store"], ["store.id"], name="fk_inbox_store"),
         sa.PrimaryKeyConstraint("store", "id", name="pk_inbox"),
     )
-    op.create_index("ix_inbox_due_at", "inbox", ["due_at"])
+    op.create_index("ix_inbox_finished_at_received_at", "inbox", ["finished_at", "received_at"])
     op.create_index(
         "ix_inbox_store_entity_fqdn_entity_id_sequence", "inbox", ["store", "entity_fqdn", "entity_id", "sequence"]
     )
@@ -155,6 +155,9 @@ def _parcels() -> None:
         ),
     )
     op.create_index("ix_parcel_next_poll_at", "parcel", ["next_poll_at"])
+    op.create_index(
+        "ix_parcel_store_carrier_account_next_poll_at", "parcel", ["store", "carrier", "account", "next_poll_at"]
+    )
     op.create_table(
         "shipment_parcel",
         sa.Column("store", sa.Text(), nullable=False),
@@ -227,7 +230,7 @@ def _bookings_and_notices() -> None:
         sa.ForeignKeyConstraint(["store"], ["store.id"], name="fk_notice_store"),
         sa.PrimaryKeyConstraint("store", "id", name="pk_notice"),
     )
-    op.create_index("ix_notice_store_order_id", "notice", ["store", "order_id"])
+    op.create_index("ix_notice_store_order_id_id", "notice", ["store", "order_id", "id"])
     op.create_index("ix_notice_told_id", "notice", ["told", "id"])
 
 
