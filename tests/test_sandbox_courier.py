@@ -176,7 +176,8 @@ def test_several_parcels_at_once(courier: httpx.Client) -> None:
     numbers = [book(courier, f"R-many-{index}").json()["number"] for index in range(24)]
 
     answer = courier.post("/parcels/status", json={"numbers": [*numbers, "LC0"]}).json()
-    refused = [courier.post("/parcels/status", json=body) for body in ({"numbers": ["x"] * 26}, {"numbers": []}, {})]
+    malformed: list[Json] = [{"numbers": ["x"] * 26}, {"numbers": []}, {}]
+    refused = [courier.post("/parcels/status", json=body) for body in malformed]
 
     assert [parcel["number"] for parcel in answer["parcels"]] == numbers
     assert answer["not_found"] == ["LC0"]
