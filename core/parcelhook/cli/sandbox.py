@@ -54,7 +54,7 @@ def sandbox(
 
 
 def _variables(ready: Mapping[str, Any]) -> dict[str, str]:
-    variables = {
+    return {
         "PARCELHOOK_WIX_URL": ready["url"],
         "PARCELHOOK_WIX_APP_ID": ready["app_id"],
         "PARCELHOOK_WIX_APP_SECRET": ready["app_secret"],
@@ -62,10 +62,6 @@ def _variables(ready: Mapping[str, Any]) -> dict[str, str]:
         "PARCELHOOK_WIX_PUBLIC_KEY_FILE": ready["public_key_file"],
         "PARCELHOOK_TOKEN": "sandbox-token",
     }
-    for carrier, url in ready["carriers"].items():
-        prefix = f"PARCELHOOK_CARRIERS__{carrier.upper().replace('-', '_')}"
-        variables |= {f"{prefix}__HOST": url, f"{prefix}__KEY": ready[f"{carrier}_key"]}
-    return variables
 
 
 def _write_env(path: Path, ready: Mapping[str, Any]) -> None:
