@@ -290,6 +290,38 @@ def test_claim_takes_what_was_asked_for(ledger: Ledger) -> None:
     assert [row.order_id for row in rest] == ["order-2"]
 
 
+def test_claim_of_what_has_a_moment(ledger: Ledger, clock: FakeClock) -> None:
+    """A claim can keep to shipments whose moment was set and has come."""
+    ledger.shipments.add(wanted("order-1"))
+    ledger.shipments.add(wanted("order-2", due_at=NOON))
+    ledger.shipments.add(wanted("order-3", due_at=NOON + timedelta(seconds=1)))
+
+    claimed = ledger.shipments.claim("default", states={State.READY}, owner="one", lease_seconds=60, is_timed=True)
+
+    assert [row.order_id for row in claimed] == ["order-2"]
+
+
+def test_states_with_something_to_do(ledger: Ledger, clock: FakeClock) -> None:
+    """A state is due while a shipment in it is due, free, and waits for us and not for a person."""
+    for state in State:
+        ledger.shipments.add(wanted(f"order-{state}", state=state, due_at=NOON + timedelta(seconds=10)))
+    ledger.shipments.add(wanted("unasked", "AC1", state=State.WAITING_NUMBER))
+    row = create(ledger, "order-1", "AC2")
+
+    assert ledger.shipments.due("default") == set()
+
+    ledger.shipments.set_status(row.id, status=Status.DELIVERED, wanted_wix_status="Fulfilled")
+    assert ledger.shipments.due("default") == {State.CREATED}
+
+    clock.advance(10)
+    open_states = {State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.SENDING, State.CREATED}
+    assert ledger.shipments.due("default") == open_states
+
+    claim(ledger)
+    assert ledger.shipments.due("default") == open_states - {State.READY}
+    assert ledger.shipments.due("other") == set()
+
+
 def test_lost_lease_moves_nothing(ledger: Ledger, clock: FakeClock) -> None:
     """An owner whose lease ran out can neither move nor extend what another took over."""
     ledger.shipments.add(wanted())

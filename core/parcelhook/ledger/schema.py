@@ -170,7 +170,7 @@ shipment_parcel = sa.Table(
     _text("tracking_url"),
     _of("shipment"),
     _of("parcel"),
-    sa.Index(None, "store", "parcel_id"),
+    sa.Index(None, "store", "parcel_id", "shipment_id"),
 )
 
 scan = sa.Table(

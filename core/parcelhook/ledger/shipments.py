@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from parcelhook.errors import InputError, KeyReused, ShipmentChanged, WrongState
-from parcelhook.ledger import intents, notices
+from parcelhook.ledger import intents, leases, notices
 from parcelhook.ledger.attachment import attach, put_items, read_shipments
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.moves import Move
@@ -116,25 +116,8 @@ class Shipments:
 
         CREATED means that Wix is to be told a status; WAITING_NUMBER, that a carrier is to be asked for a number.
         """
-        column, now = shipment.c, self._clock()
-        further = {
-            State.CREATED: column.wanted_wix_status.is_not(None),
-            State.WAITING_NUMBER: column.due_at.is_not(None),
-        }
-        is_due = {
-            state: sa.exists().where(
-                column.store == store,
-                column.state == state,
-                further.get(state, sa.true()),
-                sa.or_(column.claimed_until.is_(None), column.claimed_until < now),
-                sa.or_(column.due_at.is_(None), column.due_at <= now),
-            )
-            for state in (State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.SENDING, State.CREATED)
-        }
-        # State by state, for each is found by an index of its own; all at once reads every shipment there ever was.
         with self._database.read() as connection:
-            answers = connection.execute(sa.select(*is_due.values())).one()
-        return {state for state, answer in zip(is_due, answers, strict=True) if answer}
+            return leases.due(connection, store, now=self._clock())
 
     def extend(self, owner: str, ids: Collection[str], *, lease_seconds: float) -> set[str]:
         """Hold shipments for longer, from now on; give the ids the owner still holds."""
@@ -248,30 +231,17 @@ class Shipments:
         limit: int,
     ) -> list[ShipmentRow]:
         now = self._clock()
-        column = shipment.c
-        chosen = (
-            sa.select(column.id)
-            .where(
-                column.store == store,
-                *wanted,
-                sa.or_(column.claimed_until.is_(None), column.claimed_until < now),
-                sa.or_(column.due_at.is_(None), column.due_at <= now),
-            )
-            .order_by(*first)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("chosen")  # PostgreSQL runs it once, so that it locks no more rows than it gives
-        )
-        change = (
-            sa.update(shipment)
-            .where(column.id.in_(sa.select(chosen.c.id)))
-            .values(claimed_by=owner, claimed_until=now + timedelta(seconds=lease_seconds), version=column.version + 1)
-            .returning(column.id)
-        )
         with self._database.write() as connection:
-            claimed = connection.execute(change).scalars().all()
-            order = sa.select(column.id).where(column.id.in_(claimed)).order_by(*first)
-            return read_shipments(connection, connection.execute(order).scalars().all())
+            return leases.take(
+                connection,
+                store,
+                wanted,
+                first=first,
+                owner=owner,
+                until=now + timedelta(seconds=lease_seconds),
+                limit=limit,
+                now=now,
+            )
 
 
 def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, ...]]:

@@ -174,7 +174,9 @@ def _parcels() -> None:
         sa.ForeignKeyConstraint(["store"], ["store.id"], name="fk_shipment_parcel_store"),
         sa.PrimaryKeyConstraint("store", "shipment_id", "parcel_id", name="pk_shipment_parcel"),
     )
-    op.create_index("ix_shipment_parcel_store_parcel_id", "shipment_parcel", ["store", "parcel_id"])
+    op.create_index(
+        "ix_shipment_parcel_store_parcel_id_shipment_id", "shipment_parcel", ["store", "parcel_id", "shipment_id"]
+    )
     op.create_table(
         "scan",
         sa.Column("store", sa.Text(), nullable=False),
