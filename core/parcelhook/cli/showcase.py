@@ -41,6 +41,7 @@ STANDARD: Final = {
 }
 """For each predefined carrier, numbers without their check digit."""
 
+JOURNEY: Final = "delivered"
 GIVE_UP_SECONDS: Final = 90.0
 POLL_SCALE: Final = 1 / 14_400
 """Four hours between two looks at a parcel become one second."""
@@ -131,7 +132,7 @@ class Showcase:
         self._wait(BOOKED, self._by_courier, lambda: len(_custom(_fulfillments(http, sandbox))))
         for fulfillment in _custom(_fulfillments(http, sandbox)):
             number = fulfillment["trackingInfo"]["trackingNumber"]
-            _ask(http, "POST", f"{sandbox.url}/_sandbox/parcels/courier/{number}", {"journey": "delivered"})
+            _ask(http, "POST", f"{sandbox.url}/_sandbox/parcels/courier/{number}", {"journey": JOURNEY})
         _, errors = by_file.communicate()
         if by_file.returncode:
             self._summary.problems.append(f"fulfill --file ended with {by_file.returncode}: {errors.strip()[-300:]}")
