@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from parcelhook.engine import Engine, Json
+from parcelhook.errors import LedgerError
 
 
 def _sum(first: int, second: int) -> Json:
@@ -50,6 +51,18 @@ def test_an_engine_can_follow_another_in_one_process(tmp_path: Path) -> None:
         engine.run("sum", 1, 2)
     with Engine(url, executor_id="test", flows={"other": lambda: "done"}) as engine:
         assert engine.run("other") == "done"
+
+
+def test_an_engine_that_could_not_be_launched_leaves_room_for_another(tmp_path: Path) -> None:
+    """After a launch that failed, the process can have an engine."""
+    (tmp_path / "ledger-engine.sqlite").write_bytes(b"this is no database, and long enough to be none" * 99)
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Engine(url, executor_id="test", flows={}).launch()
+    (tmp_path / "ledger-engine.sqlite").unlink()
+
+    with Engine(url, executor_id="test", flows={"sum": _sum}) as engine:
+        assert engine.run("sum", 1, 2) == {"sum": 3}
 
 
 def test_an_error_a_flow_did_not_foresee_reaches_the_caller(tmp_path: Path) -> None:

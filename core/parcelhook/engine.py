@@ -7,6 +7,7 @@ sweeper starts again whatever the ledger says is due. DBOS allows one engine a p
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from parcelhook.errors import LedgerError
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 Flow: TypeAlias = Callable[..., Json]
@@ -49,12 +52,15 @@ class Engine:
         self.close()
 
     def launch(self) -> None:
-        """Open the engine's database and carry on what this executor left unfinished."""
+        """Open the engine's database and carry on what this executor left unfinished.
+
+        Raise LedgerError where the database cannot be used.
+        """
         global _current  # noqa: PLW0603 - DBOS is one a process, and so are we
         if _current is not None:
             msg = "an engine runs in this process already"
             raise RuntimeError(msg)
-        _current = self
+        _keep_quiet()
         DBOS(
             config=DBOSConfig(
                 name="parcelhook",
@@ -63,12 +69,21 @@ class Engine:
                 dbos_system_schema="parcelhook_engine",
                 application_version=APPLICATION_VERSION,
                 executor_id=self._executor_id,
-                log_level="CRITICAL",
                 enable_otlp=False,
                 notification_listener_polling_interval_sec=0.1,
             )
         )
-        DBOS.launch()
+        _current = self
+        try:
+            DBOS.launch()
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, sa.exc.SQLAlchemyError):
+                raise
+            where = self._database.url.render_as_string(hide_password=True)
+            msg = f"the engine's database {where} cannot be used: {type(error).__name__}"
+            hint = "Check that it can be written. If it is damaged, delete it: it is made anew from the ledger."
+            raise LedgerError(msg, where=where, what_to_do=hint) from error
 
     def run(self, flow: str, *arguments: Json) -> Json:
         """Start a flow and wait for its answer."""
@@ -102,6 +117,14 @@ def _call(flow: str, arguments: Sequence[Json]) -> Json:
     if _current is None:
         return None
     return _current.call(flow, arguments)
+
+
+def _keep_quiet() -> None:
+    """Drop DBOS's own console handler: it holds on to the stderr of the moment it was imported."""
+    logger = logging.getLogger("dbos")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    logger.addHandler(logging.NullHandler())
 
 
 def _engine_database(ledger_url: str) -> sa.Engine:
