@@ -11,7 +11,7 @@ from parcelhook.fulfillment.create import send
 from parcelhook.fulfillment.events import take_events
 from parcelhook.fulfillment.reconcile import reconcile
 from parcelhook.fulfillment.settle import settle
-from parcelhook.fulfillment.store import Store
+from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.tracking.progress import poll
 from parcelhook.tracking.push import push
 
@@ -48,15 +48,15 @@ class Flows:
 
     def book(self, store: str, shipment_ids: list[str] | None = None) -> Json:
         """Ask carriers for numbers; give what became of each shipment."""
-        return dict(book(self._stores[store], shipment_ids))
+        return _words(book(self._stores[store], shipment_ids))
 
     def send(self, store: str, shipment_ids: list[str] | None = None) -> Json:
         """Create fulfillments; give what became of each shipment."""
-        return dict(send(self._stores[store], shipment_ids))
+        return _words(send(self._stores[store], shipment_ids))
 
     def settle(self, store: str, shipment_ids: list[str] | None = None) -> Json:
         """Decide about creates whose outcome is open; give what became of each shipment."""
-        return dict(settle(self._stores[store], shipment_ids))
+        return _words(settle(self._stores[store], shipment_ids))
 
     def poll(self, store: str) -> Json:
         """Ask carriers about parcels that are due."""
@@ -75,3 +75,7 @@ class Flows:
     def reconcile(self, store: str) -> Json:
         """Look through the store for what no webhook told; give how many orders changed."""
         return reconcile(self._stores[store])
+
+
+def _words(outcomes: Mapping[str, Outcome]) -> dict[str, Json]:
+    return {shipment_id: outcome.value for shipment_id, outcome in outcomes.items()}

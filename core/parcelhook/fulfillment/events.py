@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from parcelhook.errors import CarrierError, ParcelhookError, ShipmentChanged
 from parcelhook.fulfillment.orders import OrderNow, read_orders
-from parcelhook.fulfillment.routing import route
+from parcelhook.fulfillment.routing import is_under_way, route
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import EventRow, ShipmentRow
@@ -26,10 +26,12 @@ BEFORE_WIX: Final = frozenset({State.WAITING_NUMBER, State.WAITING_LINK, State.R
 def take_events(store: Store, events: Sequence[EventRow]) -> None:
     """Deal with events in the order they came; one that cannot be dealt with now comes again.
 
-    The orders they may ship are read together, so that a flood of approvals costs few calls.
+    The orders they may ship are read together, and only where nothing of them is under way yet, so that a flood of
+    approvals, and the echoes of what we do ourselves, cost few calls.
     """
+    may_ship = {event.order_id for event in events if event.event_type in MAY_SHIP}
     try:
-        orders = read_orders(store.wix, [event.order_id for event in events if event.event_type in MAY_SHIP])
+        orders = read_orders(store.wix, sorted(id_ for id_ in may_ship if not is_under_way(store, id_)))
     except ParcelhookError as error:
         for event in events:
             _put_off(store, event, error)
@@ -48,6 +50,8 @@ def follow(store: Store, event: EventRow, orders: Mapping[str, OrderNow]) -> str
     if store.ledger.inbox.is_stale(event):
         return "ignored: a later snapshot of it has arrived"
     if event.event_type in MAY_SHIP:
+        if is_under_way(store, event.order_id):
+            return "its shipment is known already"
         now = orders.get(event.order_id)
         approved_at = event.event_time if event.event_type == APPROVED else None
         return route(store, now, approved_at=approved_at) if now else "the store has no such order"

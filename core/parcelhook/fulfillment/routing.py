@@ -20,7 +20,7 @@ from parcelhook.settings import Rule
 BOOK: Final = "parcelhook_book"
 WAITING_KEY: Final = "waiting for a number"
 KILOGRAMS: Final[Mapping[str, float]] = {"KG": 1.0, "LB": 0.453_592_37}
-OVER: Final = frozenset({State.CANCELED, State.DELETED})
+OVER: Final = frozenset({State.FAILED, State.CANCELED, State.DELETED})
 
 
 def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -> str:
@@ -39,12 +39,17 @@ def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -
     order = for_plugins(now, store=store.id)
     if not order.line_items:
         return "nothing of it is shipped by this store"
-    if any(row.state not in OVER for row in store.ledger.shipments.find(store=store.id, order_id=order.id)):
+    if is_under_way(store, order.id):
         return "its shipment is known already"
     carriers, doubt = choose(store, order)
     news = _shipments(store, order, carriers)
     store.ledger.shipments.add_all(news)
     return doubt or "; ".join(_told(new) for new in news)
+
+
+def is_under_way(store: Store, order_id: str) -> bool:
+    """Tell whether a shipment of the order is known that may still become, or is, a fulfillment."""
+    return any(row.state not in OVER for row in store.ledger.shipments.find(store=store.id, order_id=order_id))
 
 
 def choose(store: Store, order: Order) -> tuple[dict[str, str], str]:

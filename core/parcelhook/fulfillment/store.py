@@ -60,6 +60,9 @@ class Store:
     @contextmanager
     def holding(self, rows: Sequence[ShipmentRow]) -> Iterator[None]:
         """Keep the claim on shipments for as long as this process lives and works on them."""
+        if not rows:
+            yield
+            return
         ids = [row.id for row in rows]
         done = threading.Event()
 
