@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,10 +15,8 @@ from parcelhook.sandbox.courier import CourierRefusal
 from parcelhook.sandbox.faults import BODIES, EFFECTS, ROUTES, Fault
 from parcelhook.sandbox.orders import make_orders
 from parcelhook.sandbox.refusals import Refusal
+from parcelhook.sandbox.state import Sandbox
 from parcelhook.sandbox.validation import Json
-
-if TYPE_CHECKING:
-    from parcelhook.sandbox.app import Sandbox
 
 _MAX_AT_ONCE = 10_000
 _FAULT_FIELDS = {"route", "times", "status", "effect", "delay", "retry_after", "body", "code"}

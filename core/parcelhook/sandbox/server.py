@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from parcelhook.sandbox.app import Sandbox, create_app
+from parcelhook.sandbox.app import create_app
 from parcelhook.sandbox.settings import SandboxSettings
+from parcelhook.sandbox.state import Sandbox
 from parcelhook.sandbox.wire import BREAK, reset_connection
 
 

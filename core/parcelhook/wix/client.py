@@ -13,7 +13,7 @@ from typing import Final, Literal, Self, TypeAlias
 import httpx
 from pydantic import JsonValue
 
-import parcelhook
+from parcelhook import __version__
 from parcelhook.errors import ConfigurationError, InputError
 from parcelhook.wix.auth import ApiKey, OAuthCredentials
 from parcelhook.wix.exchange import Call, Exchange, Patience
@@ -59,9 +59,7 @@ class WixClient:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._is_loopback = _check_base_url(base_url)
-        self._line = HttpLine(
-            base_url, timeout=timeout, body_cap=body_cap, user_agent=f"parcelhook/{parcelhook.__version__}"
-        )
+        self._line = HttpLine(base_url, timeout=timeout, body_cap=body_cap, user_agent=f"parcelhook/{__version__}")
         self._exchange = Exchange(
             self._line, credentials=credentials, gate=gate, patience=patience, monotonic=monotonic, sleep=sleep
         )
