@@ -52,14 +52,21 @@ def test_a_number_worked_out_by_hand_is_accepted_with_its_check_digit(format_: s
     ("rule", "serial", "check"),
     [
         (CheckDigit(algorithm="mod7"), "300000012", "4"),
+        (CheckDigit(algorithm="mod7"), "123456789", "1"),
         (CheckDigit(algorithm="s10"), "10000234", "4"),
         (CheckDigit(algorithm="s10"), "00000000", "5"),  # 11 becomes 5
         (CheckDigit(algorithm="s10"), "50000000", "4"),
+        (CheckDigit(algorithm="s10"), "12345678", "5"),  # a sum of 204: every weight counts
+        (CheckDigit(algorithm="s10"), "87654321", "6"),  # a sum of 192
         (CheckDigit(algorithm="s10"), "00000008", "0"),  # 10 becomes 0
         (CheckDigit(algorithm="luhn"), "33000001234", "5"),
+        (CheckDigit(algorithm="luhn"), "7992739871", "3"),  # doubled digits of two figures
         (CheckDigit(algorithm="weighted_mod11_mod10", weights=(3, 1, 7)), "70000001234", "5"),
         (CheckDigit(algorithm="weighted_mod11_mod10", weights=(3, 1, 7)), "10100000000", "0"),  # a rest of 10
         (CheckDigit(algorithm="iso7064_mod37_36"), "01990000012345", "5"),
+        (CheckDigit(algorithm="iso7064_mod37_36"), "A12425GABC1234002", "M"),  # the example of the GRid standard
+        (CheckDigit(algorithm="iso7064_mod37_36"), "01990098", "0"),
+        (CheckDigit(algorithm="iso7064_mod37_36"), "01990007", "Z"),
         (CheckDigit(algorithm="mod10_weighted", weights=(3, 1), offset=1), "20100000123", "6"),
         (CheckDigit(algorithm="mod10_weighted", weights=(1, 2), letters=True), "40A7W9030000501", "6"),
     ],

@@ -119,6 +119,14 @@ def test_a_landing_page_can_miss_a_value_as_well() -> None:
     assert tracking_link(carrier, "1", postal_code="1234AB") is None
 
 
+def test_a_landing_page_may_want_the_country_alone() -> None:
+    """A page for each country takes no number, and the number is not added to it."""
+    carrier = acme(None, landing_page="https://a.example/{country}/")
+
+    assert tracking_link(carrier, "1", country="ca") == "https://a.example/CA/"
+    assert tracking_link(carrier, "1") is None
+
+
 def test_a_carrier_whose_page_takes_no_number_gives_that_page() -> None:
     """A landing page alone is the link; a carrier without any page has none."""
     assert tracking_link(acme(None, landing_page="https://a.example/track"), "1") == "https://a.example/track"
@@ -146,6 +154,8 @@ def test_a_carrier_whose_page_takes_no_number_gives_that_page() -> None:
         (("global-en", "us-en", "de-de"), "en-US", "us-en"),
         (("global-en", "us-en", "de-de"), "de-AT", "de-de"),
         (("en-US", "fr-CA"), "fr", "fr-CA"),
+        (("gb/en", "en_GB"), "en-GB", "en_GB"),
+        (("ca", "es/ca"), "es-ES", "ca"),
     ],
 )
 def test_a_locale_picks_one_of_the_carriers_own(locales: tuple[str, ...], asked: str | None, given_locale: str) -> None:
@@ -282,6 +292,18 @@ def test_without_known_hosts_a_link_must_only_be_safe(carrier: Carrier | None) -
             checked_link(link, carrier=carrier)
 
 
+def test_a_link_and_its_host_have_a_greatest_length() -> None:
+    """2,048 characters for the link, 253 for its host, 63 for each of the host's labels; one more is refused."""
+    link = "https://small.example/"
+    host = ".".join(["a" * 63] * 3 + ["b" * 61])
+
+    assert checked_link(link.ljust(2048, "x"), carrier=None) == link.ljust(2048, "x")
+    assert checked_link(f"https://{host}/", carrier=None) == f"https://{host}/"
+    for longer in (link.ljust(2049, "x"), f"https://{host}b/", f"https://{'a' * 64}.example/"):
+        with pytest.raises(InvalidTrackingLink):
+            checked_link(longer, carrier=None)
+
+
 @pytest.mark.parametrize(
     "link", ["http://127.0.0.1:8080/t/1", "http://127.9.9.9/t", "http://localhost:1/", "http://[::1]:5000/t"]
 )
@@ -299,6 +321,8 @@ def test_http_to_this_machine_passes_only_where_allowed(link: str) -> None:
         "http://127.0.0.1.evil.example/",
         "http://localhost.evil.example/",
         "http://10.0.0.1/",
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1:65536/",
         "http://a@127.0.0.1/",
         "http://[::2]/",
         "ws://127.0.0.1/",

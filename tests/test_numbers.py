@@ -252,3 +252,53 @@ def test_a_format_without_lengths_is_found_by_its_pattern() -> None:
     assert [candidate.service for candidate in index.identify("AC1234")] == ["Bound", "Free"]
     assert [candidate.service for candidate in index.identify("AC12345")] == ["Free"]
     assert index.identify("AC1234")[0].format == "acme:Bound"
+
+
+def test_a_number_has_at_most_a_hundred_characters() -> None:
+    """A hundred are taken and one more is refused."""
+    assert as_given("1" * 100) == "1" * 100
+    with pytest.raises(InvalidTrackingNumber, match="101 characters"):
+        as_given("1" * 101)
+
+
+def test_a_number_in_full_width_characters_is_identified() -> None:
+    """An East Asian keyboard types other characters for the same number."""
+    wide = "1Z40A7W90300005016".translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+
+    assert ranking(wide) == ranking("1Z40A7W90300005016") != []
+
+
+def test_a_shape_without_lengths_and_an_s10_country_are_a_carriers_own() -> None:
+    """What looks like the carrier's is told by the pattern alone, or by the country at the number's end."""
+    loose = Carrier(id="loose", name="Loose", numbers=(NumberFormat(service="a", pattern=r"L\d+"),))
+    post = Carrier(id="post", name="Post", numbers=(NumberFormat(service="a", s10=("GB",)),))
+
+    assert matches(loose, "L123")
+    assert not matches(loose, "123")
+    assert matches(post, "RR100002344GB")
+    assert not matches(post, "RR100002344FR")
+    assert not matches(post, "RR100002345GB")
+
+
+def test_a_printed_prefix_is_stronger_than_a_length_whatever_the_country() -> None:
+    """The country moves a candidate among those of its own strength and never past a stronger one."""
+    prefixed = NumberFormat(service="a", pattern=r"(?P<prefix>AC)\d{6}", lengths=(8,))
+    plain = NumberFormat(service="b", pattern=r"\w{8}", lengths=(8,))
+    index = FormatIndex(
+        [
+            Carrier(id="acme", name="Acme", countries=("US",), numbers=(prefixed,)),
+            Carrier(id="other", name="Other", countries=("IL",), numbers=(plain,)),
+        ]
+    )
+
+    assert [each.carrier for each in index.identify("AC123456", country="IL")] == ["acme", "other"]
+    assert [each.confidence for each in index.identify("AC123456")] == [0.7, 0.2]
+
+
+def test_candidates_are_equal_for_what_they_say() -> None:
+    """How a link would be built is no part of a candidate's value, nor of what is printed."""
+    with_link = FormatIndex(CARRIERS, link=lambda carrier, number: f"https://{carrier.id}.example/{number}")
+    plain, linked = INDEX.identify("1Z40A7W90300005016"), with_link.identify("1Z40A7W90300005016")
+
+    assert plain == linked
+    assert "_link" not in repr(plain)

@@ -376,13 +376,13 @@ def test_a_push_only_moves_forward() -> None:
 def test_a_fulfillment_without_status_takes_any() -> None:
     """Nothing was told yet, so anything is forward, and nothing to push stays nothing."""
     assert all(forward(None, status) for status in WixStatus)
-    assert not forward(None, None)
+    assert forward(None, None) is False
     assert not forward("Pending", None)
 
 
 @pytest.mark.parametrize("strange", ["", "pending", "FULFILLED", "Returned"])
 def test_an_unknown_spelling_is_left_alone(strange: str) -> None:
     """What a newer Wix or a merchant's app wrote is never overwritten, and nothing unknown is sent."""
-    assert not forward(strange, "Fulfilled")
+    assert forward(strange, "Fulfilled") is False
     assert not forward("Pending", strange)
     assert not forward(None, strange)

@@ -72,8 +72,8 @@ def checked_link(
 
 
 def _split(url: str, field: str) -> SplitResult:
-    if not 0 < len(url) <= MAX_LENGTH:
-        raise _refused(field, f"has {len(url):,} characters", f"Give a link of 1 to {MAX_LENGTH:,} characters.")
+    if len(url) > MAX_LENGTH:
+        raise _refused(field, f"has {len(url):,} characters", f"Give a link of at most {MAX_LENGTH:,} characters.")
     # Browsers drop tabs, read a backslash as a slash and full-width dots as dots: what is shown is not what opens.
     if not URL_CHARACTERS.fullmatch(url):
         raise _refused(
@@ -160,19 +160,17 @@ def _closest(locales: tuple[str, ...], wanted: str | None) -> str:
     asked = (wanted or "").strip().replace("_", "-").lower()
     language, _, region = asked.partition("-")
 
-    def closeness(locale: str) -> int:
+    def closeness(locale: str) -> tuple[bool, bool, bool]:
         its_language, its_region = _language_and_region(locale)
-        if locale.replace("_", "-").lower() == asked:
-            return 3
-        return 0 if its_language != language else 2 if its_region == region else 1
+        same_language = its_language == language
+        return locale.replace("_", "-").lower() == asked, same_language and its_region == region, same_language
 
     return max(locales, key=closeness)
 
 
 def _language_and_region(locale: str) -> tuple[str, str]:
     """Split a carrier's locale: ``en_GB``, ``en-GB`` begin with the language, ``ae/ar``, ``de-at`` end with it."""
-    first, *rest = re.split(r"[/_-]", locale)
-    last = rest[-1] if rest else ""
+    first, _, last = locale.replace("/", "-").replace("_", "-").partition("-")
     ends_with_language = "/" in locale or ("-" in locale and locale.islower())
     language, region = (last, first) if ends_with_language else (first, last)
     return language.lower(), region.lower()

@@ -228,7 +228,6 @@ class _Meanings:
     """A carrier's tables and rules, made ready to be asked a million times."""
 
     def __init__(self, carrier: Carrier) -> None:
-        self.carrier = weakref.ref(carrier)
         self.width = carrier.code_width
         self.rules = [_Rule(place, rule, self.width) for place, rule in enumerate(carrier.status_texts, start=1)]
         fields = dict.fromkeys((*carrier.status_order, "code", *carrier.status_tables))
@@ -281,9 +280,10 @@ _known: dict[int, _Meanings] = {}
 def _meanings(carrier: Carrier) -> _Meanings:
     """Give a carrier's tables, made once for each carrier object: a model of mappings has no hash of its own."""
     known = _known.get(id(carrier))
-    if known is None or known.carrier() is not carrier:
+    if known is None:
         known = _known[id(carrier)] = _Meanings(carrier)
-        weakref.finalize(carrier, _known.pop, id(carrier), None).atexit = False
+        # Dropped with the carrier, before another object can get its id.
+        weakref.finalize(carrier, _known.pop, id(carrier), None)
     return known
 
 
