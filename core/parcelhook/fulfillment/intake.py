@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from parcelhook.errors import InputError, InvalidTrackingLink, KeyReused, NotFulfillable
+from parcelhook.errors import InputError, InvalidTrackingLink, KeyReused, NotFulfillable, ShipmentChanged
 from parcelhook.fulfillment.linking import can_link
 from parcelhook.fulfillment.orders import read_orders
 from parcelhook.fulfillment.plan import remaining_quantities
@@ -49,7 +50,9 @@ def take_in(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
     new = _shipment(store, wish)
     waiting = None if new.items else _waiting_for_number(store, new)
     if waiting is not None:
-        return store.ledger.shipments.move(moves.revised(waiting, new)), True
+        # Where another process gave it a number first, that may be this very wish: ``add`` finds out.
+        with suppress(ShipmentChanged):
+            return store.ledger.shipments.move(moves.revised(waiting, new)), True
     try:
         row, is_new = store.ledger.shipments.add(new, again=True)
     except KeyReused:
@@ -134,8 +137,14 @@ def _left(store: Store, order_id: str) -> dict[str, int]:
 
 
 def _waiting_for_number(store: Store, new: NewShipment) -> ShipmentRow | None:
-    """Give the order's shipment that waits for a number from us, not from a carrier that is being asked."""
-    waiting = store.ledger.shipments.find(store=new.store, order_id=new.order_id, states={State.WAITING_NUMBER})
+    """Give the order's shipment that waits for a number from us, unless the wish's key has a shipment of its own.
+
+    One that a carrier is being asked about is not for us.
+    """
+    rows = store.ledger.shipments.find(store=new.store, order_id=new.order_id)
+    if any(row.intent_key == new.intent_key for row in rows):
+        return None
+    waiting = (row for row in rows if row.state is State.WAITING_NUMBER)
     return next((row for row in waiting if row.due_at is None and row.claimed_by is None), None)
 
 
