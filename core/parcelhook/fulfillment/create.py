@@ -236,7 +236,8 @@ def _not_sent(store: Store, row: ShipmentRow, error: WixError) -> Outcome:
     """Put a shipment back that Wix has certainly not taken: to be sent again, or failed where that cannot help."""
     if error.retryable or error.ambiguous or isinstance(error, WixUnauthorized | WixForbidden):
         due_at = store.clock() + timedelta(seconds=error.retry_after or 30)
-        store.ledger.shipments.move(moves.ready_again(row, reason=error.message, due_at=due_at))
+        hint = error.what_to_do or "It is sent again by itself."
+        store.ledger.shipments.move(moves.ready_again(row, reason=error.message, what_to_do=hint, due_at=due_at))
         return Outcome.WAITING
     what_to_do = error.what_to_do or "Correct what Wix names and send it again."
     store.ledger.shipments.move(moves.failed(row, error=error.message, what_to_do=what_to_do))

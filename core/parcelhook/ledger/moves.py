@@ -85,9 +85,13 @@ def ready(row: ShipmentRow, *, provider: str, tracking_url: str = "", link_sourc
     return Move(row=row, to=State.READY, kind="ready", detail=tracking_url, reason=reason, changes=changes)
 
 
-def ready_again(row: ShipmentRow, *, reason: str, due_at: datetime | None = None) -> Move:
-    """Put a shipment back to be sent, because Wix is known not to have it."""
-    return Move(row=row, to=State.READY, kind="ready", reason=reason, changes={"due_at": due_at})
+def ready_again(row: ShipmentRow, *, reason: str, what_to_do: str = "", due_at: datetime | None = None) -> Move:
+    """Put a shipment back to be sent, because Wix is known not to have it.
+
+    With ``due_at`` it waits until then, and the reason is shown as its error.
+    """
+    changes = {"due_at": due_at, "error": reason if due_at else "", "what_to_do": what_to_do}
+    return Move(row=row, to=State.READY, kind="ready", reason=reason, changes=changes)
 
 
 def sending(
