@@ -22,22 +22,33 @@ def exit_code(run: Callable[[], object], *, arguments: Sequence[str]) -> int:
     0 done, 1 internal, 2 usage or bad input, 3 some items failed, 4 Wix refused or undecided yet, 5 carrier refused,
     6 configuration, 130 interrupted.
     """
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    try:
+        return _outcome(run, arguments=arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    except BrokenPipeError:
+        return pipe_closed()
+
+
+def pipe_closed() -> int:
+    """End quietly when whoever read stdout has enough, as head does."""
+    # Python flushes stdout once more when it ends, and would complain about the pipe then.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+def _outcome(run: Callable[[], object], *, arguments: Sequence[str]) -> int:
     try:
         result = run()
         sys.stdout.flush()
     except click.Abort:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, and would complain about the pipe then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        raise
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
-        if "--debug" in options and not isinstance(error, click.ClickException):
+        if "--debug" in arguments and not isinstance(error, click.ClickException):
             import traceback
 
             traceback.print_exc()
-        return _report(error, as_json="--json" in options)
+        return _report(error, as_json="--json" in arguments)
     return result if isinstance(result, int) else 0
 
 

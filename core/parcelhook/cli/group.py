@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from parcelhook import __version__
-from parcelhook.cli.failures import exit_code
+from parcelhook.cli.failures import exit_code, pipe_closed
 from parcelhook.cli.invocation import common_options
 from parcelhook.cli.lazy import Entry, LazyGroup, Sections
 
@@ -45,6 +45,13 @@ class Root(LazyGroup):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.params = [*common_options(all_shown=True), *self.params]
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was named; a closed pipe is told from click's own ideas of an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return pipe_closed()
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: object) -> NoReturn:  # type: ignore[override]
         """Run a command and end the process."""

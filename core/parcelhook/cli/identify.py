@@ -65,7 +65,7 @@ def _stream(lines: Iterable[str], index: FormatIndex, *, country: str | None, as
             write_json({**_answer(number, candidates), **told})
         else:
             names = ", ".join(f"{each.carrier} ({each.service}, {each.confidence:g})" for each in candidates)
-            write_line(f"{number}\t{error.message if error else names or '-'}")
+            write_line(f"{number}: {error.message if error else names or '-'}")
     return code
 
 
