@@ -69,9 +69,13 @@ def _write_env(path: Path, ready: Mapping[str, Any]) -> None:
     orders = {f"ORDER{number}": order_id for number, order_id in enumerate(ready["order_ids"], 1)}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in {**_variables(ready), **orders}.items()]
     half = path.with_name(f"{path.name}.part")
-    half.touch(mode=0o600)
-    half.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    half.replace(path)
+    try:
+        half.touch(mode=0o600)
+        half.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        half.replace(path)
+    except OSError as error:
+        msg = f"the file {path} cannot be written: {error.strerror}"
+        raise InputError(msg, field="--env", what_to_do="Name another file with --env.") from error
 
 
 def _show(ready: Mapping[str, Any]) -> None:
