@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
 import uvicorn
 
 from parcelhook.cli.installation import Installation
+from parcelhook.errors import ConfigurationError
 from parcelhook.fulfillment.store import Store
 from parcelhook.sweeper import Sweeper
 from parcelhook.web.app import make_app
+from parcelhook.web.receiver import App
 
 DRAIN_SECONDS: Final = 10
 POLLED_EVERY: Final = timedelta(seconds=60)
@@ -26,7 +31,7 @@ class Service:
         settings = installation.settings
         self._installation = installation
         self._names = [settings.store_name(only)] if only else sorted(settings.stores)
-        self._server: _Server | None = None
+        self._server: HttpServer | None = None
 
     def stop(self) -> None:
         """End ``run`` from another thread, once what is under way has ended."""
@@ -37,42 +42,51 @@ class Service:
         """Serve on a listening socket until SIGINT or SIGTERM; call ``on_ready`` with the URL once it answers."""
         installation = self._installation
         stores = [installation.store(name) for name in self._names]
+        apps, tokens = self._apps(), self._tokens()
         with installation.engine(stores, executor_id=f"service-{socket.gethostname()}") as engine:
             sweeper = Sweeper(stores, engine, looks_every=self._looks_every)
-            configured = [installation.settings.stores[name] for name in self._names]
-            app = make_app(
-                stores,
-                verifiers=[
-                    installation.verifier(name)
-                    for name, store in zip(self._names, configured, strict=True)
-                    if store.public_key
-                ],
-                store_of_instance={
-                    store.instance_id: name for name, store in zip(self._names, configured, strict=True)
-                },
-                tokens={
-                    store.token.get_secret_value(): name
-                    for name, store in zip(self._names, configured, strict=True)
-                    if store.token.get_secret_value()
-                },
-                wake=sweeper.wake,
-            )
+            app = make_app(stores, apps=apps, tokens=tokens, wake=sweeper.wake)
             host, port = listener.getsockname()[:2]
-            self._server = _Server(app, on_ready=lambda: on_ready(f"http://{host}:{port}"))
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            self._server = HttpServer(app, on_ready=lambda: on_ready(url))
             sweeper.start()
             try:
                 self._server.run(sockets=[listener])
             finally:
                 sweeper.stop()
 
+    def _apps(self) -> list[App]:
+        """Give the apps whose webhooks are taken, each once however many stores it is installed in."""
+        stores_of: dict[str, dict[str, str]] = {}
+        name_of: dict[str, str] = {}
+        for name in self._names:
+            store = self._installation.settings.stores[name]
+            if store.public_key:
+                stores_of.setdefault(store.public_key, {})[store.instance_id] = name
+                name_of[store.public_key] = name
+        return [App(self._installation.verifier(name_of[key]), stores) for key, stores in stores_of.items()]
+
+    def _tokens(self) -> dict[str, str]:
+        """Give the store each token belongs to; raise ConfigurationError for one that would open two stores."""
+        tokens: dict[str, str] = {}
+        for name in self._names:
+            token = self._installation.settings.stores[name].token.get_secret_value()
+            other = tokens.setdefault(token, name) if token else name
+            if other != name:
+                msg = f"the stores {other} and {name} have the same token, so it does not tell which one is meant"
+                raise ConfigurationError(msg, where=f"stores.{name}.token", what_to_do="Give each store its own.")
+        return tokens
+
     def _looks_every(self, store: Store) -> timedelta:
-        """Give how often a store is looked through: one without webhooks is polled."""
-        if self._installation.settings.stores[store.id].uses_api_key:
+        """Give how often a store is looked through: one whose webhooks cannot come, or not be checked, is polled."""
+        if not self._installation.settings.stores[store.id].public_key:
             return POLLED_EVERY * store.poll_scale
         return LOOKED_THROUGH_EVERY
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
+    """Serve an application over HTTP; ``on_ready`` is called once it answers."""
+
     def __init__(self, app: object, *, on_ready: Callable[[], object]) -> None:
         super().__init__(
             uvicorn.Config(
@@ -90,3 +104,16 @@ class _Server(uvicorn.Server):
         """Begin to answer, and tell."""
         await super().startup(sockets)
         self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; uvicorn's own way would end the process before the sweeper has finished."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

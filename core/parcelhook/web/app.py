@@ -12,26 +12,24 @@ from starlette.routing import Route
 
 from parcelhook.errors import LedgerError
 from parcelhook.fulfillment.store import Store
-from parcelhook.web.receiver import Receiver
+from parcelhook.web.receiver import App, Receiver
 from parcelhook.web.shipments import ShipmentApi
-from parcelhook.wix.webhooks import WebhookVerifier
 
 
 def make_app(
     stores: Sequence[Store],
     *,
-    verifiers: Sequence[WebhookVerifier],
-    store_of_instance: Mapping[str, str],
+    apps: Sequence[App],
     tokens: Mapping[str, str],
     wake: Callable[[], object],
 ) -> Starlette:
     """Make the application.
 
-    ``verifiers`` check webhooks, one for each app; ``store_of_instance`` gives the store of an app instance.
-    ``tokens`` gives the store a bearer token belongs to. ``wake`` is called when something has come in.
+    ``apps`` are those whose webhooks are taken. ``tokens`` gives the store a bearer token belongs to. ``wake`` is
+    called when something has come in.
     """
     ledger = stores[0].ledger
-    receiver = Receiver(ledger, verifiers=verifiers, store_of_instance=store_of_instance, wake=wake)
+    receiver = Receiver(ledger, apps=apps, wake=wake)
     shipments = ShipmentApi({store.id: store for store in stores}, tokens=tokens, wake=wake)
 
     async def alive(_: Request) -> Response:

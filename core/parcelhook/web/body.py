@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.requests import ClientDisconnect, Request
+
+HANG_UP: Final = {"connection": "close"}
+"""The headers of an answer to a body that was not read: without them the server would read on to its end."""
 
 
 class TooLarge(Exception):

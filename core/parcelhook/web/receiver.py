@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -14,31 +15,38 @@ from starlette.types import Receive, Scope, Send
 
 from parcelhook.errors import InvalidWebhook, LedgerError
 from parcelhook.ledger import InboxEvent, Ledger
-from parcelhook.web.body import TooLarge, read_body
+from parcelhook.web.body import HANG_UP, TooLarge, read_body
 from parcelhook.wix.webhooks import WebhookEvent, WebhookVerifier
 
 BODY_CAP: Final = 2_000_000
 """An order of 300 line items, signed, is well under half a megabyte."""
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """A Wix app: what checks its webhooks, and the store behind each of its instances."""
+
+    verifier: WebhookVerifier
+    stores: Mapping[str, str]
+
+
 class Receiver:
     """The endpoint Wix calls; it answers within Wix's 1,250 ms, for it does nothing but verify and write one row.
 
     200 means that the event is kept, or was before. A signature that is not Wix's gets 401 and no row, a body that is
-    too large 413, an event of a store that is not configured 404, and 503 means that Wix should try again.
+    too large 413, an event of a store that is not configured 404, and 503 means that Wix should try again. An app
+    speaks for its own instances only: what it signs about another app's store is an event of no store.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         *,
-        verifiers: Sequence[WebhookVerifier],
-        store_of_instance: Mapping[str, str],
+        apps: Sequence[App],
         wake: Callable[[], object],
     ) -> None:
         self._ledger = ledger
-        self._verifiers = tuple(verifiers)
-        self._store_of_instance = store_of_instance
+        self._apps = tuple(apps)
         self._wake = wake
         self._log = structlog.get_logger("parcelhook.receiver")
 
@@ -52,15 +60,15 @@ class Receiver:
             body = await read_body(request, cap=BODY_CAP)
             return await run_in_threadpool(self._keep, body)
         except TooLarge:
-            return _refusal(413, "the body is too large to be a webhook")
+            return _refusal(413, "the body is too large to be a webhook", headers=HANG_UP)
 
     def _keep(self, body: bytes) -> Response:
         try:
-            event = self._verified(body)
+            event, stores = self._verified(body)
         except InvalidWebhook as error:
             self._log.warning("webhook refused", reason=error.message)
             return _refusal(401, error.message)
-        store = self._store_of_instance.get(event.instance_id)
+        store = stores.get(event.instance_id)
         if store is None:
             self._log.warning("webhook of an unknown store", instance=event.instance_id, event_id=event.event_id)
             return _refusal(404, "no store with this app instance is configured")
@@ -73,11 +81,12 @@ class Receiver:
         self._wake()
         return JSONResponse({"received": True})
 
-    def _verified(self, body: bytes) -> WebhookEvent:
+    def _verified(self, body: bytes) -> tuple[WebhookEvent, Mapping[str, str]]:
+        """Give the event and the stores of the app that signed it."""
         refusal = InvalidWebhook("no store of this service gets webhooks")
-        for verifier in self._verifiers:
+        for app in self._apps:
             try:
-                return verifier.verify(body)
+                return app.verifier.verify(body), app.stores
             except InvalidWebhook as error:
                 refusal = error
         raise refusal
@@ -99,5 +108,5 @@ def _row(store: str, event: WebhookEvent) -> InboxEvent:
     )
 
 
-def _refusal(status: int, reason: str) -> Response:
-    return JSONResponse({"received": False, "error": reason}, status_code=status)
+def _refusal(status: int, reason: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"received": False, "error": reason}, status_code=status, headers=headers)

@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Final
 
 import structlog
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from parcelhook.errors import ConfigurationError, InputError, KeyReused, ParcelhookError, WixError
+from parcelhook.errors import InputError, KeyReused, ParcelhookError
 from parcelhook.fulfillment.intake import Wish, take_in
 from parcelhook.fulfillment.store import Store
 from parcelhook.models import Model
-from parcelhook.web.body import TooLarge, read_body
+from parcelhook.numbers import as_given
+from parcelhook.web.body import HANG_UP, TooLarge, read_body
 
 BODY_CAP: Final = 1_000_000
 
+IN_BODY: Final = {
+    "order": "order_id",
+    "number": "parcels.0.tracking_number",
+    "url": "parcels.0.tracking_url",
+    "item": "items",
+    "quantity": "items",
+}
+"""Where in the body a wish's field is, for the one who reads an error."""
 
-class _Parcel(Model):
+
+class _Strict(Model):
+    model_config = ConfigDict(strict=True)
+
+
+class _Parcel(_Strict):
     tracking_number: str
     tracking_url: str | None = None
 
 
-class _Item(Model):
+class _Item(_Strict):
     line_item_id: Annotated[str, Field(min_length=1, max_length=100)]
     quantity: Annotated[int, Field(ge=1, le=100_000)]
 
 
-class _Body(Model):
+class _Body(_Strict):
     key: str | None = None
     order_id: str
     carrier: str
@@ -57,15 +72,19 @@ class ShipmentApi:
     async def _answer(self, request: Request) -> Response:
         store = self._store_of(request.headers.get("authorization", ""))
         if store is None:
-            return _refusal(401, "the bearer token is missing or not a store's", field="authorization")
+            headers = {"www-authenticate": "Bearer", **HANG_UP}
+            return _refusal(401, "the bearer token is missing or not a store's", field="authorization", headers=headers)
         try:
             body = _Body.model_validate_json(await read_body(request, cap=BODY_CAP))
         except TooLarge:
-            return _refusal(413, "the body is too large", field="body")
+            return _refusal(413, "the body is too large", field="body", headers=HANG_UP)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
             return _refusal(400, f"{field}: {first['msg']}", field=field)
+        twice = _said_twice(item.line_item_id for item in body.items)
+        if twice is not None:
+            return _refusal(400, f"items: the line item {twice} is there twice", field="items")
         return await run_in_threadpool(self._take_in, store, body)
 
     def _store_of(self, header: str) -> Store | None:
@@ -86,12 +105,14 @@ class ShipmentApi:
             source="api",
         )
         try:
+            _check_numbers(body)
             row, is_new = take_in(store, wish)
-        except KeyReused as error:
-            return _refusal(409, error.message, field=error.field, what_to_do=error.what_to_do)
         except InputError as error:
-            return _refusal(400, error.message, field=error.field, what_to_do=error.what_to_do)
-        except (ConfigurationError, WixError, ParcelhookError) as error:
+            status = 409 if isinstance(error, KeyReused) else 400
+            field = IN_BODY.get(error.field, error.field)
+            message = f"{field}: {error.message.removeprefix(f'{error.field}: ')}"
+            return _refusal(status, message, field=field, what_to_do=error.what_to_do)
+        except ParcelhookError as error:
             self._log.error("shipment not taken in", store=store.id, reason=error.message)
             return _refusal(503, "the shipment could not be written down; send it again")
         self._log.info("shipment taken in", store=store.id, shipment=row.id, new=is_new)
@@ -99,6 +120,20 @@ class ShipmentApi:
         return JSONResponse({"shipment_id": row.id, "state": row.state.value}, status_code=202)
 
 
-def _refusal(status: int, reason: str, *, field: str = "", what_to_do: str = "") -> Response:
+def _check_numbers(body: _Body) -> None:
+    """Raise InvalidTrackingNumber, naming which of the parcels has it."""
+    for index, parcel in enumerate(body.parcels):
+        as_given(parcel.tracking_number, field=f"parcels.{index}.tracking_number")
+
+
+def _said_twice(ids: Iterable[str]) -> str | None:
+    """Give an id that comes twice: the sum of the two may be meant, or the one instead of the other."""
+    return next((id_ for id_, count in Counter(ids).items() if count > 1), None)
+
+
+def _refusal(
+    status: int, reason: str, *, field: str = "", what_to_do: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
     body = {"error": reason, "field": field, "what_to_do": what_to_do}
-    return JSONResponse({name: value for name, value in body.items() if value}, status_code=status)
+    given = {name: value for name, value in body.items() if value}
+    return JSONResponse(given, status_code=status, headers=headers)
