@@ -21,7 +21,7 @@ LEASE_SECONDS: Final = 6.0
 """How long a worker that stopped to live may hold a shipment before another takes it over."""
 
 SEND_WITHIN: Final = timedelta(seconds=30)
-"""How long after its row was written a create may still leave; well within the time it takes to settle."""
+SEND_WITHIN_AT_LEAST: Final = timedelta(seconds=2)
 
 
 class Outcome(StrEnum):
@@ -56,6 +56,11 @@ class Store:
     ship_unpaid: bool = False
     rules: tuple[Rule, ...] = ()
     poll_scale: float = 1.0
+
+    @property
+    def send_within(self) -> timedelta:
+        """Give how long after its row was written a create may still leave: well within the settle time."""
+        return max(SEND_WITHIN_AT_LEAST, min(SEND_WITHIN, self.settle / 2))
 
     @contextmanager
     def holding(self, rows: Sequence[ShipmentRow]) -> Iterator[None]:

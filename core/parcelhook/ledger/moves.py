@@ -75,13 +75,19 @@ def revised(row: ShipmentRow, new: NewShipment) -> Move:
 
 def wait_for_link(row: ShipmentRow, *, reason: str, due_at: datetime | None = None) -> Move:
     """Wait for a valid link; the hook is asked again at ``due_at``."""
-    changes = {"due_at": due_at, "error": reason}
+    changes = {"due_at": due_at, "error": reason, "attempts": row.attempts + 1}
     return Move(row=row, to=State.WAITING_LINK, kind="waiting_link", reason=reason, changes=changes)
 
 
 def ready(row: ShipmentRow, *, provider: str, tracking_url: str = "", link_source: str = "", reason: str = "") -> Move:
     """Make a shipment ready to be sent, with what Wix will be told."""
-    changes = {"provider": provider, "tracking_url": tracking_url, "link_source": link_source, "ambiguous": 0}
+    changes = {
+        "provider": provider,
+        "tracking_url": tracking_url,
+        "link_source": link_source,
+        "attempts": 0,
+        "ambiguous": 0,
+    }
     return Move(row=row, to=State.READY, kind="ready", detail=tracking_url, reason=reason, changes=changes)
 
 
