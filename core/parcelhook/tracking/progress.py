@@ -67,20 +67,31 @@ def _ask(store: Store, carrier: Carrier, parcels: Sequence[ParcelRow], progress:
         return
     by_number = {normalise(report.number): report for report in reports}
     for parcel in parcels:
-        report = by_number.get(parcel.number_normalised)
         # A carrier that says nothing about a parcel does not know it yet.
-        note_report(store, carrier, parcel, report or TrackingReport(number=parcel.number, found=False), progress)
+        report = by_number.get(parcel.number_normalised) or TrackingReport(number=parcel.number, found=False)
+        try:
+            note_report(store, carrier, parcel, report, progress)
+        except ParcelhookError as error:
+            progress.errors.append(f"{carrier.id}: {error.message}")
+            store.ledger.parcels.poll_at([parcel.id], store.clock() + NO_ANSWER * store.poll_scale)
 
 
 def note_report(store: Store, carrier: Carrier, parcel: ParcelRow, report: TrackingReport, progress: Progress) -> None:
-    """Keep a report about a parcel, and move the shipments it belongs to where its status changed."""
+    """Keep a report about a parcel, and move the shipments it belongs to.
+
+    A parcel that changed, or came to its end, is due again soon until its shipments know: where the process dies in
+    between, the carrier is asked once more.
+    """
+    now = store.clock()
 
     def ask(scan: Scan) -> StatusChange | None:
         return store.registry.map_status(carrier.id, scan)
 
     def judge(scans: tuple[Scan, ...]) -> Judgement:
         state = fold(scans)
-        due_at = next_poll_at(state.status, now=store.clock(), scale=store.poll_scale)
+        due_at = next_poll_at(state.status, now=now, scale=store.poll_scale)
+        if due_at is None or (state.status, state.reason) != (parcel.status, parcel.reason):
+            due_at = now + NO_ANSWER * store.poll_scale
         return Judgement(status=state.status, reason=state.reason, next_poll_at=due_at)
 
     scans = tuple(mapped(carrier, scan, ask=ask) for scan in all_scans(report))
@@ -88,23 +99,30 @@ def note_report(store: Store, carrier: Carrier, parcel: ParcelRow, report: Track
         if scan.status is Status.UNKNOWN and not scan.informational:
             progress.unmapped[f"{carrier.id}/{scan.code}"] = progress.unmapped.get(f"{carrier.id}/{scan.code}", 0) + 1
     recorded = store.ledger.parcels.record(parcel.id, scans, found=report.found, judge=judge)
-    if recorded.has_changed:
-        progress.changed += 1
-        for row in store.ledger.parcels.shipments_of(parcel.id):
-            _move_on(store, row)
+    progress.changed += recorded.has_changed
+    rows = store.ledger.parcels.shipments_of(parcel.id)
+    due_at = next_poll_at(recorded.parcel.status, now=now, scale=store.poll_scale)
+    moved_on = [_move_on(store, row) for row in rows]
+    if all(moved_on) and due_at != recorded.parcel.next_poll_at:
+        store.ledger.parcels.poll_at([parcel.id], due_at)
 
 
-def _move_on(store: Store, row: ShipmentRow) -> None:
-    """Give a shipment the status of its slowest parcel, and note whom to tell: Wix, or a person who must look."""
+def _move_on(store: Store, row: ShipmentRow) -> bool:
+    """Give a shipment the status of its slowest parcel, and note whom to tell: Wix, or a person who must look.
+
+    Give False where another process changed the shipment meanwhile, and it is to be looked at again.
+    """
     states = [ParcelState(status=parcel.status, reason=parcel.reason) for parcel in row.parcels]
     status = shipment_status(states)
     reason = next((state.reason for state in states if state.status is status), None)
-    wanted = wix_status(status)
-    changed = store.ledger.shipments.set_status(
-        row.id, status=status, reason=reason, wanted_wix_status=wanted.value if wanted else None
-    )
-    if changed and needs_review(status) and row.state is State.CREATED:
+    has_changed = (status, reason) != (row.status, row.reason)
+    if has_changed and needs_review(status) and row.state is State.CREATED:
         text = f"the parcel is {status.value.replace('_', ' ')}" + (f" ({reason.value})" if reason else "")
         what_to_do = "Tell the customer, and send it again or refund it."
-        latest = store.ledger.shipments.get(row.id)
-        store.ledger.shipments.move(moves.needs_review(latest, reason=text, what_to_do=what_to_do))
+        if not store.ledger.shipments.move_all([moves.needs_review(row, reason=text, what_to_do=what_to_do)]):
+            return False
+    wanted = wix_status(status)
+    store.ledger.shipments.set_status(
+        row.id, status=status, reason=reason, wanted_wix_status=wanted.value if wanted else None
+    )
+    return True

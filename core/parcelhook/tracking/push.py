@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from parcelhook.errors import WixError, WixNotFound
+from parcelhook.errors import WixConflict, WixError, WixInvalidRequest, WixNotFound
 from parcelhook.fulfillment.store import LEASE_SECONDS, Store
 from parcelhook.ledger import moves
+from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.statuses import forward
 
@@ -21,16 +23,40 @@ def push(store: Store) -> int:
 def _push(store: Store, row: ShipmentRow) -> bool:
     wanted = row.wanted_wix_status or ""
     if row.fulfillment_id is None or not forward(row.wix_status, wanted):
-        store.ledger.shipments.move(moves.pushed(row, wix_status=row.wix_status or wanted))
+        store.ledger.shipments.move_all([_dropped(row, wanted)])
         return False
     try:
         store.wix.update_status(row.order_id, row.fulfillment_id, wanted)
-    except WixNotFound:
-        store.ledger.shipments.move(moves.deleted(row, reason="Wix does not have the fulfillment any more"))
-        return False
     except WixError as error:
+        if _is_gone(store, row, error):
+            store.ledger.shipments.move_all([moves.deleted(row, reason="Wix does not have the fulfillment any more")])
+            return False
         due_at = store.clock() + timedelta(seconds=error.retry_after or min(3600, 15 * 2**row.attempts))
-        store.ledger.shipments.move(moves.push_later(row, due_at=due_at, error=error.message))
+        store.ledger.shipments.move_all([moves.push_later(row, due_at=due_at, error=error.message)])
         return False
-    store.ledger.shipments.move(moves.pushed(row, wix_status=wanted))
+    if not store.ledger.shipments.move_all([moves.pushed(row, wix_status=wanted)]):
+        # Another process moved the shipment meanwhile, to be reviewed say; Wix has the status all the same.
+        store.ledger.shipments.note_wix_status(row.id, wix_status=wanted)
     return True
+
+
+def _is_gone(store: Store, row: ShipmentRow, error: WixError) -> bool:
+    """Find out why Wix refused: the fulfillment was deleted, or it is further on than we knew, which is noted."""
+    if not isinstance(error, WixInvalidRequest | WixConflict):
+        return isinstance(error, WixNotFound)
+    try:
+        listed = store.wix.list_fulfillments(row.order_id).fulfillments
+    except WixError:
+        return False
+    found = next((each for each in listed if each.id == row.fulfillment_id), None)
+    if found is not None and found.status != row.wix_status:
+        store.ledger.shipments.note_wix_status(row.id, wix_status=found.status)
+    return found is None
+
+
+def _dropped(row: ShipmentRow, wanted: str) -> Move:
+    """Want a status no longer that is no step forward from what Wix has, so that it is not tried for ever."""
+    move = moves.pushed(row, wix_status=wanted)
+    reason = f"Wix has {row.wix_status} already" if row.wix_status else "it has no fulfillment"
+    changes = {**move.changes, "wix_status": row.wix_status}
+    return replace(move, kind="push_dropped", reason=reason, changes=changes, stamps=())
