@@ -44,7 +44,7 @@ class Service:
         stores = [installation.store(name) for name in self._names]
         apps, tokens = self._apps(), self._tokens()
         with installation.engine(stores, executor_id=f"service-{socket.gethostname()}") as engine:
-            sweeper = Sweeper(stores, engine, looks_every=self._looks_every)
+            sweeper = Sweeper(stores, engine.run, looks_every=self._looks_every)
             app = make_app(stores, apps=apps, tokens=tokens, wake=sweeper.wake)
             host, port = listener.getsockname()[:2]
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

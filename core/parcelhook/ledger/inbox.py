@@ -47,12 +47,18 @@ class Inbox:
         with self._database.read() as connection:
             return [EventRow(**row) for row in connection.execute(query).mappings()]
 
+    def is_due(self) -> bool:
+        """Tell whether there is an event to be dealt with now."""
+        due = sa.exists().where(inbox.c.finished_at.is_(None), _due(self._clock()))
+        with self._database.read() as connection:
+            return bool(connection.execute(sa.select(due)).scalar_one())
+
     def take(self, *, lease_seconds: float, limit: int = 100) -> list[EventRow]:
         """Take events to be dealt with; those not finished within the lease are given again."""
         now = self._clock()
         chosen = (
             sa.select(inbox.c.store, inbox.c.id)
-            .where(inbox.c.finished_at.is_(None), sa.or_(inbox.c.due_at.is_(None), inbox.c.due_at <= now))
+            .where(inbox.c.finished_at.is_(None), _due(now))
             .order_by(*_OLDEST)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -119,3 +125,7 @@ class Inbox:
 
 
 _OLDEST: Final = (inbox.c.received_at, inbox.c.id)
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(inbox.c.due_at.is_(None), inbox.c.due_at <= now)
