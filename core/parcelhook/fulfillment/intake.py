@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from parcelhook.errors import InputError, InvalidTrackingLink, KeyReused, NotFulfillable, ShipmentChanged
@@ -52,7 +52,7 @@ def take_in(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
     if waiting is not None:
         # Where another process gave it a number first, that may be this very wish: ``add`` finds out.
         with suppress(ShipmentChanged):
-            return store.ledger.shipments.move(moves.revised(waiting, new)), True
+            return store.ledger.shipments.move(moves.revised(waiting, replace(new, items=waiting.items))), True
     try:
         row, is_new = store.ledger.shipments.add(new, again=True)
     except KeyReused:

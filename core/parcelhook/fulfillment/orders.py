@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from parcelhook.errors import WixInvalidRequest, WixNotFound
+from parcelhook.errors import InputError, WixInvalidRequest, WixNotFound
 from parcelhook.fulfillment.plan import remaining_quantities
 from parcelhook.models import LineItem, Order, ShipmentItem
 from parcelhook.wix.client import WixClient
@@ -66,7 +66,7 @@ def _find(wix: WixClient, order_ids: list[str]) -> dict[str, WixOrder]:
         if id_ not in found:
             try:
                 found[id_] = wix.get_order(id_)
-            except (WixNotFound, WixInvalidRequest):
+            except (WixNotFound, WixInvalidRequest, InputError):
                 # With which of them Wix answers for an id it does not know is not settled.
                 continue
     return found

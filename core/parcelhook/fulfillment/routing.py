@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
@@ -12,7 +12,8 @@ from parcelhook.errors import NotFulfillable
 from parcelhook.fulfillment.orders import OrderNow, for_plugins
 from parcelhook.fulfillment.plan import check_order
 from parcelhook.fulfillment.store import Store
-from parcelhook.ledger.rows import NewShipment
+from parcelhook.ledger import moves
+from parcelhook.ledger.rows import NewShipment, ShipmentRow
 from parcelhook.ledger.states import State
 from parcelhook.models import Order, ShipmentItem
 from parcelhook.settings import Rule
@@ -42,9 +43,12 @@ def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -
     if is_under_way(store, order.id):
         return "its shipment is known already"
     carriers, doubt = choose(store, order)
-    news = _shipments(store, order, carriers)
-    store.ledger.shipments.add_all(news)
-    return doubt or "; ".join(_told(new) for new in news)
+    added = store.ledger.shipments.add_all(_shipments(store, order, carriers))
+    rows = [each.shipment for each in added if each.is_new]
+    if doubt:
+        waiting = [row for row in rows if row.due_at is None]
+        store.ledger.shipments.move_all([moves.wait_for_number(row, reason=doubt) for row in waiting])
+    return doubt or "; ".join(_told(row) for row in rows) or "its shipment was canceled or deleted before"
 
 
 def is_under_way(store: Store, order_id: str) -> bool:
@@ -68,20 +72,27 @@ def choose(store: Store, order: Order) -> tuple[dict[str, str], str]:
 
 def _shipments(store: Store, order: Order, carriers: Mapping[str, str]) -> list[NewShipment]:
     """Give a shipment for each carrier that can book, and one that waits for a number for all the rest."""
-    news, rest = [], set()
-    for carrier_id in dict.fromkeys(carriers.get(item.id, "") for item in order.line_items):
-        if carrier_id and BOOK in store.registry.hook_names(carrier_id):
-            items = tuple(
-                ShipmentItem(line_item_id=item.id, quantity=item.remaining)
-                for item in order.line_items
-                if carriers.get(item.id) == carrier_id
-            )
-            news.append(_new(store, order, carrier_id, key=booking_key(store.id, order.id, items), items=items))
-        else:
-            rest.add(carrier_id)
+    chosen = dict.fromkeys(carriers.get(item.id, "") for item in order.line_items)
+    bookers = [carrier for carrier in chosen if carrier and BOOK in store.registry.hook_names(carrier)]
+    rest = [carrier for carrier in chosen if carrier not in bookers]
+    news = []
+    for carrier in bookers:
+        items = _items(order, carriers, {carrier})
+        key = booking_key(store.id, order.id, items)
+        news.append(_new(store, order, carrier, key=key, items=items, due_at=store.clock()))
     if rest:
-        news.append(_new(store, order, rest.pop() if len(rest) == 1 else "", key=WAITING_KEY))
+        # Where nothing of the order is booked, its items are not fixed: whatever remains will be shipped.
+        items = _items(order, carriers, set(rest)) if bookers else ()
+        news.append(_new(store, order, rest[0] if len(rest) == 1 else "", key=WAITING_KEY, items=items))
     return news
+
+
+def _items(order: Order, carriers: Mapping[str, str], of: Collection[str]) -> tuple[ShipmentItem, ...]:
+    return tuple(
+        ShipmentItem(line_item_id=item.id, quantity=item.remaining)
+        for item in order.line_items
+        if carriers.get(item.id, "") in of
+    )
 
 
 def booking_key(store_id: str, order_id: str, items: tuple[ShipmentItem, ...]) -> str:
@@ -90,27 +101,35 @@ def booking_key(store_id: str, order_id: str, items: tuple[ShipmentItem, ...]) -
     return f"ph-{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
 
 
-def _new(store: Store, order: Order, carrier_id: str, *, key: str, items: tuple[ShipmentItem, ...] = ()) -> NewShipment:
+def _new(
+    store: Store,
+    order: Order,
+    carrier: str,
+    *,
+    key: str,
+    items: tuple[ShipmentItem, ...],
+    due_at: datetime | None = None,
+) -> NewShipment:
+    """Give a shipment that waits for a number: the carrier's, asked for at ``due_at``, or without that a person's."""
     return NewShipment(
         store=store.id,
         order_id=order.id,
         order_number=order.number,
         intent_key=key,
-        carrier=carrier_id,
+        carrier=carrier,
         state=State.WAITING_NUMBER,
         source="webhook",
         items=items,
         postal_code=order.consignee.postal_code or None,
         country=order.consignee.country or None,
-        # A moment is set only where the carrier is to be asked; without one, a person brings the number.
-        due_at=store.clock() if items else None,
+        due_at=due_at,
     )
 
 
-def _told(new: NewShipment) -> str:
-    if new.items:
-        return f"{new.carrier} is asked to carry it"
-    return f"waits for a number of {new.carrier}" if new.carrier else "waits for a carrier and a number"
+def _told(row: ShipmentRow) -> str:
+    if row.due_at is not None:
+        return f"{row.carrier} is asked to carry it"
+    return f"waits for a number of {row.carrier}" if row.carrier else "waits for a carrier and a number"
 
 
 def _matches(rule: Rule, order: Order) -> bool:

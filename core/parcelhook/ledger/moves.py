@@ -38,8 +38,9 @@ class Move:
 
 
 def wait_for_number(row: ShipmentRow, *, reason: str, due_at: datetime | None = None) -> Move:
-    """Wait for the carrier's booking to give a number."""
-    return Move(row=row, to=State.WAITING_NUMBER, kind="waiting_number", reason=reason, changes={"due_at": due_at})
+    """Wait for a number: the carrier's, which is asked for at ``due_at``, or without that a person's."""
+    changes = {"due_at": due_at, "error": reason}
+    return Move(row=row, to=State.WAITING_NUMBER, kind="waiting_number", reason=reason, changes=changes)
 
 
 def numbered(row: ShipmentRow, *, parcels: tuple[NewParcel, ...]) -> Move:
