@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
 
-from parcelhook.errors import CarrierError, ParcelhookError, ShipmentChanged
+from parcelhook.errors import CarrierError, CarrierRefused, ParcelhookError, ShipmentChanged
 from parcelhook.fulfillment.orders import OrderNow, read_orders
 from parcelhook.fulfillment.routing import is_under_way, route
 from parcelhook.fulfillment.store import Store
@@ -27,16 +26,21 @@ def take_events(store: Store, events: Sequence[EventRow]) -> None:
     """Deal with events in the order they came; one that cannot be dealt with now comes again.
 
     The orders they may ship are read together, and only where nothing of them is under way yet, so that a flood of
-    approvals, and the echoes of what we do ourselves, cost few calls.
+    approvals, and the echoes of what we do ourselves, cost few calls. Where they cannot be read, events that need no
+    order are dealt with all the same.
     """
     may_ship = {event.order_id for event in events if event.event_type in MAY_SHIP}
+    unknown = {id_ for id_ in may_ship if not is_under_way(store, id_)}
+    orders: dict[str, OrderNow] = {}
+    unread: ParcelhookError | None = None
     try:
-        orders = read_orders(store.wix, sorted(id_ for id_ in may_ship if not is_under_way(store, id_)))
+        orders = read_orders(store.wix, sorted(unknown))
     except ParcelhookError as error:
-        for event in events:
-            _put_off(store, event, error)
-        return
+        unread = error
     for event in events:
+        if unread is not None and event.event_type in MAY_SHIP and event.order_id in unknown:
+            _put_off(store, event, unread)
+            continue
         try:
             outcome = follow(store, event, orders)
         except ParcelhookError as error:
@@ -68,18 +72,24 @@ def _put_off(store: Store, event: EventRow, error: ParcelhookError) -> None:
 
 
 def cancel_order(store: Store, order_id: str) -> str:
-    """Drop the shipments of a canceled order that Wix does not have, and ask a person about those it has."""
-    told = [_cancel(store, row) for row in store.ledger.shipments.find(store=store.id, order_id=order_id)]
+    """Drop the shipments of a canceled order that Wix does not have, and ask a person about those it has.
+
+    Raise ShipmentChanged, or what the carrier says of a booking that could not be canceled, to be called again later.
+    """
+    rows = store.ledger.shipments.find(store=store.id, order_id=order_id)
+    told = [_cancel(store, row) for row in sorted(rows, key=lambda row: _is_busy(store, row))]
+    # After all shipments, and also of those canceled before: a process may have died in between.
+    told += [_cancel_booking(store, row) for row in rows if row.state in {*BEFORE_WIX, State.CANCELED}]
     return "; ".join(filter(None, told)) or "nothing of it was to be shipped"
 
 
 def _cancel(store: Store, row: ShipmentRow) -> str:
+    if _is_busy(store, row):
+        msg = "its shipment is being dealt with at this moment"
+        raise ShipmentChanged(msg)
     if row.state in BEFORE_WIX:
         store.ledger.shipments.move(moves.canceled(row, reason="the order was canceled"))
-        return _cancel_booking(store, row)
-    if row.state is State.SENDING:
-        msg = "its fulfillment is being created at this moment"
-        raise ShipmentChanged(msg)
+        return "its shipment was canceled"
     if row.state is State.CREATED:
         what_to_do = "Stop the parcel and delete the fulfillment, or leave it if the parcel is to arrive."
         store.ledger.shipments.move(
@@ -89,33 +99,55 @@ def _cancel(store: Store, row: ShipmentRow) -> str:
     return ""
 
 
+def _is_busy(store: Store, row: ShipmentRow) -> bool:
+    """Tell whether a fulfillment is being created, or a carrier being asked to book."""
+    is_held = row.claimed_until is not None and row.claimed_until >= store.clock()
+    return row.state is State.SENDING or (row.state is State.WAITING_NUMBER and is_held)
+
+
 def _cancel_booking(store: Store, row: ShipmentRow) -> str:
     booked = store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKED)
     kept = booked[0].booking if booked else None
     if kept is None:
-        return "its shipment was canceled"
-    if "parcelhook_cancel_booking" not in store.registry.hook_names(row.carrier):
-        return f"its shipment was canceled; cancel the booking with {row.carrier} by hand"
+        return ""
     try:
+        if "parcelhook_cancel_booking" not in store.registry.hook_names(row.carrier):
+            msg = f"{row.carrier} takes no cancellation of its booking from here"
+            raise CarrierRefused(msg, carrier=row.carrier)
         store.registry.cancel_booking(row.carrier, kept)
     except CarrierError as error:
-        return f"its shipment was canceled; canceling the booking failed: {error.message}"
+        if error.retryable:
+            raise
+        hint = error.what_to_do or f"Cancel it with {row.carrier} by hand, or stop the parcel."
+        store.ledger.bookings.needs_review(store.id, key=kept.key, error=error.message, what_to_do=hint)
+        return f"its booking stands: {error.message}"
     store.ledger.bookings.cancel(store.id, key=kept.key)
-    return f"its shipment and the booking with {row.carrier} were canceled"
+    return f"the booking with {row.carrier} was canceled"
 
 
 def _fulfillments(store: Store, event: EventRow) -> str:
-    """Learn what others changed: a status set by hand, a fulfillment deleted; our own echoes change nothing."""
     try:
-        present = OrderFulfillments.model_validate(json.loads(event.payload))
+        present = OrderFulfillments.model_validate_json(event.payload)
     except ValidationError:
         return "ignored: it lists no fulfillments"
-    at_wix = {fulfillment.id: fulfillment for fulfillment in present.fulfillments}
-    ours = store.ledger.shipments.find(store=store.id, order_id=event.order_id, states={State.CREATED})
+    ours = bound_shipments(store, event.order_id)
+    at_wix = {fulfillment.id for fulfillment in present.fulfillments}
     if any(row.fulfillment_id not in at_wix for row in ours):
         # The event may be older than what we made since: whether one is gone, only Wix can tell.
-        listed = store.wix.list_fulfillments(event.order_id).fulfillments
-        at_wix = {fulfillment.id: fulfillment for fulfillment in listed}
+        present = store.wix.list_fulfillments(event.order_id)
+    return "; ".join(learn(store, ours, present)) or "known already"
+
+
+def bound_shipments(store: Store, order_id: str) -> list[ShipmentRow]:
+    """Give the shipments of an order that have a fulfillment at Wix, also those a person is asked about."""
+    states = {State.CREATED, State.NEEDS_REVIEW}
+    rows = store.ledger.shipments.find(store=store.id, order_id=order_id, states=states)
+    return [row for row in rows if row.fulfillment_id is not None]
+
+
+def learn(store: Store, ours: Sequence[ShipmentRow], present: OrderFulfillments) -> list[str]:
+    """Learn what others changed: a status set by hand, a fulfillment deleted; our own echoes change nothing."""
+    at_wix = {fulfillment.id: fulfillment for fulfillment in present.fulfillments}
     told = []
     for row in ours:
         fulfillment = at_wix.get(row.fulfillment_id or "")
@@ -125,4 +157,4 @@ def _fulfillments(store: Store, event: EventRow) -> str:
         elif fulfillment.status != row.wix_status:
             store.ledger.shipments.note_wix_status(row.id, wix_status=fulfillment.status)
             told.append(f"fulfillment {row.fulfillment_id} is {fulfillment.status}")
-    return "; ".join(told) or "known already"
+    return told
