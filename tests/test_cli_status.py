@@ -158,6 +158,14 @@ def test_a_fulfillment_the_order_does_not_have(shell: Shell, shop: Shop) -> None
     assert str(row.fulfillment_id) in error["what_to_do"]
 
 
+def test_setting_a_status_needs_a_fulfillment(shell: Shell, shop: Shop) -> None:
+    """Where nothing was shipped, the error says so instead of asking for an id."""
+    error = shell.json("status", shop.order(), "--set", "delivered", code=2)["error"]
+
+    assert error["field"] == "ORDER"
+    assert "has no fulfillment yet" in error["message"]
+
+
 def test_an_order_the_store_does_not_have(shell: Shell) -> None:
     """What Wix refuses ends with exit code 4 and one JSON value."""
     error = shell.json("status", "11111111-2222-3333-4444-555555555555", code=4)["error"]

@@ -96,11 +96,14 @@ def _move_on(store: Store, order: str, wanted: str, fulfillment_id: str | None) 
     from parcelhook.statuses import forward
 
     at_wix = store.wix.list_fulfillments(order).fulfillments
+    if not at_wix:
+        msg = f"order {order} has no fulfillment yet"
+        raise InputError(msg, field="ORDER", what_to_do="Ship it first, with parcelhook fulfill.")
     chosen = [each for each in at_wix if fulfillment_id in {None, each.id}]
     if len(chosen) != 1:
         several = "has several fulfillments" if chosen else "has no such fulfillment"
         msg = f"order {order} {several}"
-        known = ", ".join(each.id for each in at_wix) or "none"
+        known = ", ".join(each.id for each in at_wix)
         raise InputError(msg, field="--fulfillment", what_to_do=f"Name one with --fulfillment. It has: {known}.")
     current = chosen[0].status
     if current == wanted:
