@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Shell
-from parcelhook.ledger import NewShipment, State
+from parcelhook.ledger import NewShipment, State, moves
 from shops import ID, LINE, LINE_2, Json, Shop
 
 pytest_plugins = ["stores", "shop_shell"]
@@ -126,6 +126,34 @@ def test_an_order_whose_second_item_has_no_number_waits(shell: Shell, shop: Shop
     assert waits(shell, order_id)
 
     shop.take(order_id, items={LINE_2: 1})
+
+    assert not waits(shell, order_id)
+
+
+def test_what_somebody_else_shipped_does_not_wait(shell: Shell, shop: Shop) -> None:
+    """A fulfillment the merchant made counts as much as one of ours."""
+    order_id = shop.order()
+    shop.fulfilled_by_hand(order_id, shop.number())
+
+    assert not waits(shell, order_id)
+
+
+def test_what_two_ship_together_does_not_wait(shell: Shell, shop: Shop) -> None:
+    """One item shipped by the merchant, the number of the other on its way: nothing waits."""
+    order_id = shop.order(items=2)
+    shop.fulfilled_by_hand(order_id, shop.number())
+    assert waits(shell, order_id)
+
+    shop.take(order_id, items={LINE_2: 1})
+
+    assert not waits(shell, order_id)
+
+
+def test_what_a_person_is_to_look_at_does_not_wait_for_a_number(shell: Shell, shop: Shop) -> None:
+    """A shipment that needs review has its number; another number would ship it twice."""
+    order_id = shop.order()
+    row = shop.take(order_id)
+    shop.ledger.shipments.move(moves.needs_review(row, reason="looked odd"))
 
     assert not waits(shell, order_id)
 

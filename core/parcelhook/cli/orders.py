@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,8 +15,12 @@ from parcelhook.cli.output import Json, Row, write_json, write_table
 if TYPE_CHECKING:
     from parcelhook.fulfillment.store import Store
     from parcelhook.ledger import ShipmentRow
+    from parcelhook.wix.fulfillments import Fulfillment
     from parcelhook.wix.orders import WixOrder
     from parcelhook.wix.wire import JsonObject
+
+AT_ONCE: Final = 100
+"""Of how many orders the fulfillments are asked for in one call."""
 
 
 @click.command(cls=Command)
@@ -48,11 +52,16 @@ class _Found:
 
 def _found(store: Store, *, waiting: bool) -> Iterator[_Found]:
     wanted: JsonObject = {"status": "APPROVED", "fulfillmentStatus": {"$ne": "FULFILLED"}} if waiting else {}
-    for order in store.wix.search_orders(wanted):
-        shipments = store.ledger.shipments.find(store=store.id, order_id=order.id)
-        waits = _waits(order, shipments, ship_unpaid=store.ship_unpaid)
-        if waits or not waiting:
-            yield _Found(order, shipments, waits)
+    orders = store.wix.search_orders(wanted)
+    while batch := list(islice(orders, AT_ONCE)):
+        partly = [order.id for order in batch if order.fulfillment_status == "PARTIALLY_FULFILLED"]
+        at_wix = store.wix.list_fulfillments_by_ids(partly) if partly else {}
+        for order in batch:
+            shipments = store.ledger.shipments.find(store=store.id, order_id=order.id)
+            fulfillments = at_wix[order.id].fulfillments if order.id in at_wix else ()
+            waits = _waits(order, fulfillments, shipments, ship_unpaid=store.ship_unpaid)
+            if waits or not waiting:
+                yield _Found(order, shipments, waits)
 
 
 def _described(found: _Found) -> Json:
@@ -87,16 +96,22 @@ def _row(found: _Found) -> Row:
     )
 
 
-def _waits(order: WixOrder, shipments: list[ShipmentRow], *, ship_unpaid: bool) -> bool:
-    """Tell whether something of the order may be shipped and has no number yet."""
+def _waits(
+    order: WixOrder, fulfillments: Sequence[Fulfillment], shipments: Sequence[ShipmentRow], *, ship_unpaid: bool
+) -> bool:
+    """Tell whether something of the order may be shipped, is not shipped by anyone, and has no number yet."""
     from parcelhook.errors import NotFulfillable
+    from parcelhook.fulfillment.orders import OrderNow
     from parcelhook.fulfillment.plan import plan_items
     from parcelhook.ledger import State
 
-    under_way = {State.WAITING_LINK, State.READY, State.SENDING, State.CREATED}
-    if any(row.state in under_way and not row.items for row in shipments):
+    # A shipment that a person is to look at has its number: another one would ship it twice.
+    numbered = {State.WAITING_LINK, State.READY, State.SENDING, State.CREATED, State.NEEDS_REVIEW}
+    at_wix = {fulfillment.id for fulfillment in fulfillments}
+    ours = [row for row in shipments if row.state in numbered and row.fulfillment_id not in at_wix]
+    if order.fulfillment_status == "FULFILLED" or not all(row.items for row in ours):
         return False
-    shipped = [item for row in shipments if row.state in under_way for item in row.items]
+    shipped = [*OrderNow(order, tuple(fulfillments)).shipped, *(item for row in ours for item in row.items)]
     try:
         plan_items(order, shipped, ship_unpaid=ship_unpaid)
     except NotFulfillable:
