@@ -83,5 +83,6 @@ class Broken(Response):
 
 
 def reset_connection(sock: socket.socket) -> None:
-    """Make closing this socket a reset instead of an orderly end."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    """Make closing this socket a reset instead of an orderly end; one that the client closed first is left alone."""
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
