@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from parcelhook.cli.invocation import Command, Invocation, pass_invocation
-from parcelhook.cli.output import warn, write_json, write_line
+from parcelhook.cli.output import printable, warn, write_json, write_line
 from parcelhook.errors import InputError
 
 if TYPE_CHECKING:
-    from parcelhook.cli.installation import Installation
-    from parcelhook.fulfillment.store import Outcome, Store
+    from parcelhook.cli.pursuit import Pursued
     from parcelhook.ledger import ShipmentRow
 
-ANOTHER_WORKER_SECONDS = 30.0
+OPEN = frozenset({"WAITING_LINK", "READY", "SENDING"})
+"""The states in which something is to be done about a shipment."""
 
 
 @click.command(cls=Command)
@@ -71,22 +70,24 @@ def _fulfill(
     items: Mapping[str, int | None],
     key: str | None,
 ) -> int:
+    from parcelhook.cli.pursuit import Pursued, pursue
     from parcelhook.fulfillment.intake import Wish, take_in
-    from parcelhook.ledger import State
     from parcelhook.numbers import matches
 
     wish = Wish(order_id=order, carrier=carrier, parcels=(parcel,), items=items, key=key)
     with invocation.installation() as installation:
         store = installation.store(invocation.store)
-        row, is_new = take_in(store, wish)
+        row, _ = take_in(store, wish)
         if not matches(store.registry.carrier(row.carrier), row.tracking_number):
             warn(f"{row.tracking_number} does not look like a number of {row.carrier}")
-        existed, outcome = not is_new, None
-        if row.state is not State.CREATED:
-            row, outcome = _carry_out(installation, store, row)
-            existed = outcome == "existing"
-        _show(invocation, row, existed=existed)
-        return _exit_code(row, outcome)
+        if row.state.value in OPEN:
+            with installation.engine([store]) as engine:
+                pursued = pursue(store, row, run=engine.run, tell=lambda text: click.echo(text, err=True))
+        else:
+            pursued = Pursued(row)
+        hint = _what_to_do(pursued.row)
+        _show(invocation, pursued, hint)
+        return _exit_code(pursued, hint)
 
 
 def _items(items: tuple[str, ...]) -> dict[str, int | None]:
@@ -103,56 +104,40 @@ def _items(items: tuple[str, ...]) -> dict[str, int | None]:
     return wanted
 
 
-def _carry_out(installation: Installation, store: Store, row: ShipmentRow) -> tuple[ShipmentRow, Outcome | None]:
-    """Settle what is open and send what is ready, or wait for the worker that is at it."""
-    from parcelhook.fulfillment.store import Outcome
-    from parcelhook.ledger import State, moves
-
-    if row.state is State.READY and row.due_at is not None and row.claimed_by is None:
-        row = store.ledger.shipments.move(moves.ready_again(row, reason="it was asked for again"))
-    outcome = None
-    with installation.engine([store]) as engine:
-        if row.state is State.SENDING:
-            outcome = _told(engine.run("settle", store.id, [row.id]), row)
-            row = store.ledger.shipments.get(row.id)
-        if row.state in {State.READY, State.WAITING_LINK}:
-            outcome = _told(engine.run("send", store.id, [row.id]), row)
-            row = store.ledger.shipments.get(row.id)
-    deadline = time.monotonic() + ANOTHER_WORKER_SECONDS
-    while outcome is None and row.claimed_by not in {None, store.owner} and time.monotonic() < deadline:
-        time.sleep(0.1)
-        row = store.ledger.shipments.get(row.id)
-    return row, Outcome(outcome) if outcome else None
+def _what_to_do(row: ShipmentRow) -> str:
+    """Say what helps with a shipment that is not created."""
+    if row.state.value not in OPEN or row.what_to_do:
+        return row.what_to_do
+    if row.due_at is None:
+        return "Another process is at it: run the same command again to see how it ended."
+    when = f"{row.due_at:%H:%M:%S} UTC"
+    if row.state.value == "SENDING":
+        return f"Run the same command again after {when}: it asks Wix first. A running service does so by itself."
+    return f"Run the same command again to try at once. A running service tries after {when}."
 
 
-def _told(outcomes: object, row: ShipmentRow) -> str | None:
-    return outcomes.get(row.id) if isinstance(outcomes, Mapping) else None
-
-
-def _show(invocation: Invocation, row: ShipmentRow, *, existed: bool) -> None:
+def _show(invocation: Invocation, pursued: Pursued, hint: str) -> None:
     from parcelhook.cli.shipments import describe
 
+    row, existed = pursued.row, pursued.row.state.value == "CREATED" and not pursued.is_made_here
     if invocation.as_json:
-        write_json({**describe(row), "already_existed": existed})
+        write_json({**describe(row), "what_to_do": hint, "already_existed": existed})
         return
     text = {
         "CREATED": f"Fulfillment {row.fulfillment_id} {'was there already' if existed else 'created'}.",
-        "SENDING": "Undecided: Wix's answer left open whether the fulfillment was created.",
+        "SENDING": "Undecided: it is open whether Wix has the fulfillment.",
     }.get(row.state.value, f"The shipment is {row.state.value}.")
     write_line(text)
     if row.tracking_url:
         write_line(f"Tracking link: {row.tracking_url}")
 
 
-def _exit_code(row: ShipmentRow, outcome: Outcome | None) -> int:
-    from parcelhook.ledger import State
-
-    if row.state is State.CREATED:
+def _exit_code(pursued: Pursued, hint: str) -> int:
+    row, outcome = pursued.row, pursued.outcome
+    if row.state.value == "CREATED":
         return 0
-    hint = row.what_to_do
-    if row.state is State.SENDING:
-        hint = "Run the same command again in a minute; it asks Wix first. A running service decides by itself."
-    click.echo(f"Error: {row.error or 'not done yet'}\n{hint}".rstrip(), err=True)
+    error = row.error or f"the shipment is {row.state.value}"
+    click.echo(printable(f"Error: {error}\n{hint}".rstrip()), err=True)
     if outcome == "not_fulfillable":
         return 2
-    return 5 if row.state is State.WAITING_LINK or (outcome == "review" and not row.sent_at) else 4
+    return 5 if row.state.value == "WAITING_LINK" or (outcome == "review" and not row.sent_at) else 4
