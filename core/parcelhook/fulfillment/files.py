@@ -7,13 +7,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from parcelhook.errors import InputError
 from parcelhook.fulfillment.intake import Wish
 
 COLUMNS: Final = ("order_id", "carrier", "tracking_number", "tracking_url", "line_item_id", "quantity", "key")
 REQUIRED: Final = ("order_id", "carrier", "tracking_number")
+_COLUMNS_ARE: Final = f"Its columns are {', '.join(COLUMNS)}."
+_MEMBERS: Final = f"Its members are texts and numbers: {', '.join(COLUMNS)}."
+_MOST_DIGITS: Final = 9
+
+Row: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +27,6 @@ class Entry:
 
     line: int
     wish: Wish
-
-
-def read_file(path: Path) -> list[Entry | BadLine]:
-    """Read a ``.csv`` or ``.jsonl`` file; lines that name one order, carrier and number are one parcel.
-
-    Raise InputError where the file cannot be read or lacks a column; a bad line is part of the answer.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _json_lines(file) if path.suffix == ".jsonl" else _csv_lines(file)
-            return _merged([_entry(line, row) for line, row in rows])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: cannot be read: {error}"
-        raise InputError(msg, field="--file", what_to_do="Give a UTF-8 file of comma-separated values.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +39,76 @@ class BadLine:
     what_to_do: str
 
 
-def _csv_lines(file: Iterator[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+def read_file(path: Path) -> list[Entry | BadLine]:
+    """Read a ``.csv`` or ``.jsonl`` file; lines that name one order, carrier and number are one parcel.
+
+    Raise InputError where the file cannot be read or lacks a column; a bad line is part of the answer.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = _json_lines(file) if path.suffix.lower() == ".jsonl" else _csv_lines(file)
+            return _merged([row if isinstance(row, BadLine) else _entry(line, row) for line, row in rows])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise InputError(msg, field="--file", what_to_do="Give a UTF-8 file of comma-separated values.") from error
+
+
+def _csv_lines(file: Iterator[str]) -> Iterator[tuple[int, Row | BadLine]]:
     reader = csv.DictReader(file, strict=True)
     _check_columns(reader.fieldnames or ())
     for row in reader:
-        yield reader.line_num, {name: value or "" for name, value in row.items() if isinstance(value, str | None)}
+        # A comma too many, in a link for one, has shifted values into columns they do not belong to.
+        if None in row:
+            what_to_do = "Put values that hold a comma in double quotes."
+            error = "it has more values than there are columns"
+            yield reader.line_num, BadLine(reader.line_num, row.get("order_id") or "", error, what_to_do)
+        else:
+            yield reader.line_num, {name: value or "" for name, value in row.items()}
 
 
-def _json_lines(file: Iterator[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _json_lines(file: Iterator[str]) -> Iterator[tuple[int, Row | BadLine]]:
     for line, text in enumerate(file, 1):
         if text.strip():
-            try:
-                row = json.loads(text)
-            except ValueError:
-                row = None
-            known = isinstance(row, dict) and all(isinstance(value, str | int | None) for value in row.values())
-            yield line, {name: "" if value is None else str(value) for name, value in row.items()} if known else {}
+            yield line, _json_row(line, text)
+
+
+def _json_row(line: int, text: str) -> Row | BadLine:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return BadLine(line, "", "it is no JSON object", "Give one JSON object a line.")
+    order_id = row.get("order_id")
+    for name, value in row.items():
+        if name not in COLUMNS:
+            error = f"it has an unknown member {name!r}"
+        elif value is not None and type(value) not in {str, int}:
+            error = f"{name} is neither a text nor a whole number"
+        else:
+            continue
+        return BadLine(line, order_id if isinstance(order_id, str) else "", error, _MEMBERS)
+    return {name: "" if value is None else str(value) for name, value in row.items()}
 
 
 def _check_columns(columns: Sequence[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     unknown = [name for name in columns if name not in COLUMNS]
     doubled = sorted({name for name in columns if columns.count(name) > 1})
-    for names, problem in ((missing, "lacks"), (unknown, "has unknown"), (doubled, "repeats")):
+    for names, problem in ((missing, "lacks the"), (unknown, "has the unknown"), (doubled, "repeats the")):
         if names:
-            msg = f"the file {problem} the column{'s' if len(names) > 1 else ''} {', '.join(names)}"
-            raise InputError(msg, field="--file", what_to_do=f"Its columns are {', '.join(COLUMNS)}.")
+            msg = f"the file {problem} column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+            raise InputError(msg, field="--file", what_to_do=_COLUMNS_ARE)
 
 
-def _entry(line: int, row: Mapping[str, str]) -> Entry | BadLine:
+def _entry(line: int, row: Row) -> Entry | BadLine:
     values = {name: row.get(name, "").strip() for name in COLUMNS}
     missing = [name for name in REQUIRED if not values[name]]
     if missing:
         what_to_do = "Fill it in, or take the line out."
         return BadLine(line, values["order_id"], f"{missing[0]} is missing", what_to_do)
     quantity, item = values["quantity"], values["line_item_id"]
-    if quantity and not (quantity.isascii() and quantity.isdigit() and int(quantity)):
+    if quantity and not _is_count(quantity):
         return BadLine(line, values["order_id"], f"quantity {quantity!r} is no number from 1", "Give a whole number.")
     if quantity and not item:
         what_to_do = "Name the line item, or leave the quantity empty to ship all that remains."
@@ -97,6 +122,10 @@ def _entry(line: int, row: Mapping[str, str]) -> Entry | BadLine:
         source="file",
     )
     return Entry(line, wish)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) > 0
 
 
 def _merged(entries: Sequence[Entry | BadLine]) -> list[Entry | BadLine]:
