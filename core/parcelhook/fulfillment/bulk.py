@@ -20,7 +20,7 @@ ANOTHER_WORKER_SECONDS: Final = 60.0
 Run = Callable[[str, str, list[str]], object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Result:
     """What became of one entry: its shipment where there is one, else the error."""
 
@@ -40,6 +40,7 @@ def ship(
     ``run`` runs a flow of the durable engine; ``told`` is given how many shipments were dealt with.
     """
     results = [_take_in(store, entry) for entry in entries]
+    _tell_repetitions(results)
     open_ = [result for result in results if result.row is not None and result.row.state is not State.CREATED]
     open_.sort(key=lambda result: (result.row.carrier if result.row else "", result.order_id))
     while batch := _next_call(open_):
@@ -47,7 +48,8 @@ def ship(
         outcomes = run("send", store.id, ids)
         _read_again(store, batch, outcomes if isinstance(outcomes, Mapping) else {})
         told(len(batch))
-        open_ = [result for result in open_ if result not in batch]
+        dealt_with = set(batch)
+        open_ = [result for result in open_ if result not in dealt_with]
     return results
 
 
@@ -59,6 +61,15 @@ def _take_in(store: Store, entry: Entry | BadLine) -> Result:
     except ParcelhookError as error:
         return Result(entry.line, entry.wish.order_id, error=error.message, what_to_do=error.what_to_do)
     return Result(entry.line, entry.wish.order_id, row=row, existed=not is_new and row.state is State.CREATED)
+
+
+def _tell_repetitions(results: Sequence[Result]) -> None:
+    """Note lines whose shipment an earlier line asked for already: it is created once, and counted once."""
+    seen: set[str] = set()
+    for result in results:
+        if result.row is not None:
+            result.existed = result.existed or result.row.id in seen
+            seen.add(result.row.id)
 
 
 def _next_call(open_: Sequence[Result]) -> list[Result]:
