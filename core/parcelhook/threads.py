@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 ResultT = TypeVar("ResultT")
 
@@ -92,7 +92,8 @@ class LoopThread:
             with suppress(DeadlineExceeded, ThreadStuck):
                 self.call(lambda: _all(closers), deadline=CLOSING_SECONDS, label=None)
         self._closing = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with suppress(RuntimeError):  # the loop was closed before
+            self._loop.call_soon_threadsafe(self._loop.stop)
         if not self._stuck:
             self._thread.join(CLOSING_SECONDS)
 
@@ -107,16 +108,14 @@ class LoopThread:
     async def _guarded(
         self, work: Callable[[], Coroutine[object, object, ResultT]], label: Hashable
     ) -> Outcome[ResultT]:
-        task = asyncio.current_task()
-        if task is not None:
-            self._labels[task] = label
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._labels[task] = label
         try:
             return Outcome(value=await work())
         except BaseException as error:  # noqa: BLE001 - as in attempt(); a task's SystemExit would end the loop
             return Outcome(error=error)
         finally:
-            if task is not None:
-                del self._labels[task]
+            del self._labels[task]
 
     async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -176,6 +175,8 @@ class WorkerThread:
         while True:
             try:
                 return job.future.result(timeout=wait)
+            except CancelledError:  # dropped, for an earlier call holds the thread
+                raise DeadlineExceeded from None
             except TimeoutError:
                 if job.future.cancel():
                     raise DeadlineExceeded from None
