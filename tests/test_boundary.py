@@ -6,8 +6,10 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial, wraps
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -185,6 +187,22 @@ def test_a_carrier_error_is_completed() -> None:
     assert (error.carrier, error.operation, error.retry_after) == ("bad", "parcelhook_resolve_tracking_url", 7.0)
 
 
+def test_an_error_is_placed_whatever_a_hook_wraps() -> None:
+    """A hook that wraps something other than a function is placed by its own line."""
+
+    class Wrapping:
+        parcelhook_carriers = hookimpl(lambda _: [Carrier(id="bad", name="Bad")])
+
+        @hookimpl
+        @wraps(partial(lambda _, scan: scan))
+        def parcelhook_map_status(self, scan: Scan) -> None:
+            raise ValueError(scan.code)
+
+    raised = pytest.raises(HookFailed, match=r"raised ValueError at tests/test_boundary\.py:")
+    with Registry(entry_points=[], extra={"bad": Wrapping()}) as found, raised:
+        found.map_status("bad", SCAN)
+
+
 def test_a_shape_nobody_documented_is_unreadable() -> None:
     """An answer that a plug-in's own model refuses is the carrier's fault, told by path and never by value."""
     with (
@@ -270,6 +288,18 @@ def test_a_blocked_loop_suspends_its_plug_in(release: threading.Event) -> None:
     assert not caught.value.retryable
 
 
+def test_a_suspended_plug_in_keeps_its_reason(release: threading.Event) -> None:
+    """A rival that is found later for the same carrier does not hide why the plug-in is not called any more."""
+    plugins = {"bad": Plugin("bad", scan=lambda: release.wait(60)), "rival": Plugin("bad")}
+    with Registry(entry_points=[], extra=plugins, limits=HASTY) as found:
+        with pytest.raises(HookFailed, match="is suspended"):
+            found.map_status("bad", SCAN)
+        rows = {row.name: (row.state, row.reason) for row in found.plugins()}
+
+    assert rows["bad"] == (PluginState.SUSPENDED, "parcelhook_map_status did not return within 0.2 s")
+    assert rows["rival"][0] is PluginState.IN_CONFLICT
+
+
 def test_a_plain_function_that_hangs_suspends_its_plug_in(release: threading.Event) -> None:
     """A synchronous hook runs on its plug-in's own thread, so that only that thread is lost."""
     with registry(Plugin("bad", scan=lambda: release.wait(60)), limits=HASTY) as found:
@@ -288,6 +318,29 @@ def test_a_built_in_that_blocks_holds_up_no_other(release: threading.Event, tmp_
             found.resolve_tracking_url(SHIPMENT)
         assert works(found)
         assert {row.name: row.state for row in found.plugins()} == {"bad": "suspended", "good": "active"}
+
+
+def test_who_shares_a_loop_with_a_built_in_that_blocks_is_told(release: threading.Event, tmp_path: Path) -> None:
+    """A call that was under way on the blocked loop fails, names the culprit, and can be tried again."""
+    waiting = threading.Event()
+
+    async def link(_: object) -> str:
+        waiting.set()
+        await _forever()
+        return ""
+
+    bad, held = Plugin("bad", link=lambda _: release.wait(60)), Plugin("good", link=link)
+    with _built_in(tmp_path, bad=bad, good=held) as found, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(found.resolve_tracking_url, Shipment(carrier="good", tracking_number="N1"))
+        assert waiting.wait(60)
+        with pytest.raises(HookFailed, match="the plug-in is suspended"):
+            found.resolve_tracking_url(SHIPMENT)
+        with pytest.raises(HookFailed, match=r"good .* was held up: bad .* blocked its event loop") as caught:
+            call.result(60)
+        held.link = "https://good.example/N1"
+        held.scan = StatusChange(status=Status.DELIVERED)
+        assert works(found)
+    assert caught.value.retryable
 
 
 class _Distribution:

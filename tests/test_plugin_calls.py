@@ -11,6 +11,7 @@ from parcelhook import (
     Booking,
     BookingRequest,
     Carrier,
+    CarrierRefused,
     InputError,
     LineItem,
     Notice,
@@ -96,6 +97,26 @@ def test_a_plug_in_chooses_its_own_carriers_only() -> None:
         assert found.choose_carrier(ORDER) == {"own": {"l1": "own"}}
         failed = {plugin for (plugin, _), stats in found.stats().items() if stats.failures}
     assert failed == {"foreign", "no-item", "rubbish"}
+
+
+class Listener:
+    """A plug-in without a carrier, which names one all the same when it fails."""
+
+    @hookimpl
+    def parcelhook_notify(self, notice: Notice) -> None:
+        """Fail."""
+        raise CarrierRefused(notice.id, carrier="of its own")
+
+
+def test_a_plug_in_may_serve_no_carrier() -> None:
+    """One that only listens is active, and what it says of a carrier when it fails is left as it is."""
+    with Registry(entry_points=[], extra={"listener": Listener()}) as found:
+        (line,) = found.plugins()
+        failed = found.notify(Notice(id="n1", kind="delivered", store="s", at=NOON))["listener"]
+
+    assert (line.state, line.carriers, line.hooks) == ("active", (), ("parcelhook_notify",))
+    assert isinstance(failed, CarrierRefused)
+    assert (failed.carrier, failed.operation) == ("of its own", "parcelhook_notify")
 
 
 def test_everyone_is_notified_whoever_fails() -> None:

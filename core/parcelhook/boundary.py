@@ -24,7 +24,7 @@ from parcelhook.errors import (
     ParcelhookError,
     PluginError,
 )
-from parcelhook.implementations import Implementation, promise
+from parcelhook.implementations import Implementation, code_of, promise
 from parcelhook.mistakes import summary
 from parcelhook.plugin_log import logger
 from parcelhook.plugins import Origin, Plugin, PluginState
@@ -173,10 +173,7 @@ class Boundary:
         raise call.failed(f"{reason}; the plug-in is suspended", retryable=False)
 
     def _context(self, call: _Call) -> HookContext:
-        carrier = call.carrier
-        if carrier is None:
-            msg = f"{call.hook} is about no carrier and has no context"
-            raise PluginError(msg)
+        carrier = cast("Carrier", call.carrier)  # a hook that is about no carrier offers no context
         with self._lock:
             known = self._contexts.setdefault(_home(call.plugin), {})
             if carrier.id not in known:
@@ -279,7 +276,7 @@ def _named(value: object) -> str:
 def _place(error: BaseException, function: Callable[..., object]) -> str:
     """Name the last line of the plug-in's own code that the error passed, else the last line of any."""
     frames = traceback.extract_tb(error.__traceback__)
-    home = PurePath(inspect.getfile(inspect.unwrap(function))).parent
-    for frame in [*(each for each in reversed(frames) if PurePath(each.filename).parent == home), *frames[-1:]]:
-        return f" at {'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno}"
-    return ""
+    home = PurePath(code_of(function).co_filename).parent
+    own = [each for each in frames if PurePath(each.filename).parent == home]
+    frame = (own or frames)[-1]
+    return f" at {'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import PurePath
-from types import FunctionType
-from typing import Final, get_type_hints
+from types import CodeType, FunctionType
+from typing import Final, cast, get_type_hints
 
 import pluggy
 from pydantic import TypeAdapter
@@ -63,12 +63,7 @@ def implementations(plugin: object, *, name: str) -> dict[str, Implementation]:
     problems = [*_unmarked(manager, plugin), *_broken_rules(manager, plugin)]
     if problems:
         raise PluginError("; ".join(problems), where=name, what_to_do="Correct the plug-in, or remove it.")
-    try:
-        manager.register(plugin, name=name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        msg = " ".join(str(error).split())
-        raise PluginError(msg, where=name) from error
+    manager.register(plugin, name=name)
     found = {}
     for hook in HOOKS.values():
         for each in getattr(manager.hook, hook.name).get_hookimpls():
@@ -122,8 +117,12 @@ def _broken_signature(function: Callable[..., object], hook: Hook, where: str) -
             yield f"{where} takes {parameter.name}, which {hook.name} does not offer (it offers: {known})"
 
 
-def _place(function: object) -> str:
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    if code is None:
-        return ""
+def code_of(function: Callable[..., object]) -> CodeType:
+    """Give the code of a hook's function below its decorators, as far down as they wrap functions."""
+    written = inspect.unwrap(function, stop=lambda each: not hasattr(getattr(each, "__wrapped__", None), "__code__"))
+    return cast("FunctionType", written).__code__
+
+
+def _place(function: Callable[..., object]) -> str:
+    code = code_of(function)
     return f" ({'/'.join(PurePath(code.co_filename).parts[-2:])}:{code.co_firstlineno})"
