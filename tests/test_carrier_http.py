@@ -256,6 +256,13 @@ def test_a_path_cannot_become_a_host(server: CarrierServer) -> None:
     assert server.asked[0].path == "/@elsewhere.example"
 
 
+def test_a_path_that_makes_no_url_is_refused(server: CarrierServer) -> None:
+    """A tracking number with a control character in it reaches nobody, and is not repeated."""
+    with pytest.raises(CarrierRefused, match="GET: the path makes no valid URL"):
+        run(server, lambda client: client.get(f"/parcels/{SECRET}\x00"))
+    assert server.asked == []
+
+
 def test_a_redirect_on_the_same_host_is_followed(server: CarrierServer) -> None:
     """A redirect, relative or not, leads to the answer."""
     server.reply("/x", Reply(302, headers={"location": "/y"}))
@@ -319,7 +326,9 @@ def test_pieces_make_up_the_body(body: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"), [("br", b"x"), ("gzip", b"no gzip at all"), ("gzip", gzip.compress(b"x" * 90)[:-9])]
+    ("coding", "body"),
+    [("br", b"x"), ("gzip", b"no gzip at all"), ("gzip", gzip.compress(b"x" * 90)[:-9])],
+    ids=["unknown", "nonsense", "cut"],  # the bytes hold the time, which is another one for each process
 )
 def test_what_cannot_be_unpacked_is_told(coding: str, body: bytes) -> None:
     """An unknown coding, rubbish and a body without its end are errors."""
@@ -365,6 +374,21 @@ def test_a_quota_is_kept(server: CarrierServer) -> None:
         run(server, work, quota=Quota(calls=2, seconds=60))
     assert len(server.asked) == 2
     assert 0 < (caught.value.retry_after or 0) <= 60
+
+
+def test_a_quota_is_free_again_after_its_window(server: CarrierServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls older than the window do not count any more."""
+    now = [1000.0]
+    monkeypatch.setattr("parcelhook.http.monotonic", lambda: now[0])
+    server.reply("/x", Reply())
+
+    async def work(client: HttpCarrierClient) -> None:
+        await client.get("/x")
+        now[0] += 60
+        await client.get("/x")
+
+    run(server, work, quota=Quota(calls=1, seconds=60))
+    assert len(server.asked) == 2
 
 
 def test_a_client_outlives_its_loop(server: CarrierServer) -> None:

@@ -100,14 +100,13 @@ class ContextFactory:
 
     def settings(self, carrier: Carrier) -> BaseModel:
         """Give a carrier's validated settings; raise ConfigurationError that names the fields, never their values."""
-        model = carrier.settings or NoSettings
-        given = dict(self._settings.get(carrier.id, {}))
-        if "host" not in model.model_fields:
-            given.pop("host", None)
         if carrier.settings is None:
             return NoSettings()
+        given = dict(self._settings.get(carrier.id, {}))
+        if "host" not in carrier.settings.model_fields:
+            given.pop("host", None)
         try:
-            return model.model_validate(given)
+            return carrier.settings.model_validate(given)
         except ValidationError as error:
             found = mistakes(error)
         raise _wrong_settings(carrier, found)
