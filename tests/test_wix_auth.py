@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from parcelhook.errors import WixRateLimited, WixUnauthorized, WixUnreachable
 from parcelhook.wix import ApiKey, OAuthCredentials, Patience
+from parcelhook.wix.auth import Token, TokenSigner
 from wix_wire import (
     FULFILLMENT,
     OAUTH,
@@ -172,6 +173,19 @@ def test_throttled_token_call_waits_like_any_other(wire: Wire) -> None:
         client.create_fulfillment(ORDER, UPS)
 
     assert gate.throttles == [60.0, 60.0]
+
+
+def test_refusal_of_a_replaced_token_costs_no_new_one() -> None:
+    """A 401 that arrives after another thread got a new token leaves that one in use."""
+    fetched = iter(["first", "second"])
+    signer = TokenSigner(OAUTH, fetch=lambda _: Token(access_token=next(fetched)), monotonic=Clock())
+    refused = signer.headers()
+    assert signer.renew(refused)
+    replaced = signer.headers()
+
+    assert signer.renew(refused)
+
+    assert signer.headers() == replaced == {"authorization": "second"}
 
 
 def test_threads_share_one_token(wire: Wire) -> None:

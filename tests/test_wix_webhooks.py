@@ -183,6 +183,8 @@ def test_nothing_but_the_event_id_is_needed() -> None:
         {"entityEventSequence": None},
         {"actionEvent": {"body": {"order": {"number": "no id"}}}},
         {"actionEvent": "x"},
+        {"actionEvent": {"bodyAsJson": "{"}},
+        {"entityFqdn": "wix.ecom.v1.fulfillments", "actionEvent": {"body": {"orderWithFulfillments": "x"}}},
         {"somethingNew": {"deep": [1, 2]}},
     ],
 )
@@ -191,6 +193,7 @@ def test_oddity_does_not_lose_the_event(oddity: Json) -> None:
     event = verifier().verify(webhook({**APPROVED, **oddity}))
 
     assert (event.event_id, event.entity_id) == ("event-1", ORDER)
+    assert event.fulfillments is None
 
 
 @pytest.mark.parametrize("around", [b"\n", b"\r\n", b"  \n\t"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -102,17 +103,21 @@ def break_connection(connection: socket.socket) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[Wire]:
-    """Run a scripted server on a free loopback port."""
+def serving(*, tls: ssl.SSLContext | None = None) -> Iterator[Wire]:
+    """Run a scripted server on a free loopback port, with TLS where a context for it is given."""
     wire = Wire()
     listener = socket.create_server(("127.0.0.1", 0))
-    wire.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    if tls is not None:
+        listener = tls.wrap_socket(listener, server_side=True)
+    wire.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     threads: list[threading.Thread] = []
 
     def accept() -> None:
         while not wire.closing.is_set():
             try:
                 connection, _ = listener.accept()
+            except ssl.SSLError:
+                continue  # the client does not trust our certificate
             except OSError:
                 return
             threads.append(threading.Thread(target=_serve, args=(connection, wire)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
+from math import inf
 from ssl import SSLContext
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -77,10 +77,8 @@ class HttpLine:
         WixUnreadable where the answer is larger than the cap.
         """
         try:
-            with (
-                self._transport.within(self._timeout),
-                self._http.stream(method, path, json=json, headers=dict(headers)) as response,
-            ):
+            self._transport.begin(self._timeout)
+            with self._http.stream(method, path, json=json, headers=dict(headers)) as response:
                 return Answer(response.status_code, response.headers, self._read(response, operation))
         except _NOTHING_SENT as error:
             msg = f"{operation}: no connection to Wix could be opened: {error}"
@@ -160,14 +158,9 @@ class DeadlineTransport(httpx.HTTPTransport):
                 network_backend=backend,
             )
 
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Give everything this thread sends and reads inside the block so many seconds in all."""
+    def begin(self, seconds: float) -> None:
+        """Give everything this thread sends and reads from now on so many seconds in all."""
         self._deadline.start(seconds)
-        try:
-            yield
-        finally:
-            self._deadline.start(None)
 
 
 class _Deadline(threading.local):
@@ -175,15 +168,13 @@ class _Deadline(threading.local):
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._end: float | None = None
+        self._end = inf
 
-    def start(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else self._monotonic() + seconds
+    def start(self, seconds: float) -> None:
+        self._end = self._monotonic() + seconds
 
-    def cut(self, timeout: float | None, error: type[Exception]) -> float | None:
+    def cut(self, timeout: float | None, error: type[Exception]) -> float:
         """Give the shorter of a timeout and what is left; raise the error when nothing is."""
-        if self._end is None:
-            return timeout
         left = self._end - self._monotonic()
         if left <= 0:
             msg = "the time for the whole call is over"
