@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -95,9 +95,7 @@ class Database:
             raise translate(error, where=self.where) from error
         except sa.exc.StatementError as error:
             # A value that its column refuses (a naive time) is the caller's mistake, and told as it was raised.
-            if error.orig is None:
-                raise
-            raise error.orig from error
+            raise error.orig or error from None
 
     def _version(self, connection: sa.Connection) -> str | None:
         """Give the tables' version or, in an empty database, None; raise LedgerError for a newer one."""
@@ -125,9 +123,7 @@ class Database:
     def _use_wal(self) -> None:
         """Switch the file to write-ahead logging, once in its life; SQLite keeps that in the file."""
         with self._translated(), self._engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            if not isinstance(driver, sqlite3.Connection):
-                return
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             if driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 driver.execute("PRAGMA journal_mode = WAL")
 
@@ -182,9 +178,10 @@ def _prepare_file(url: sa.URL) -> None:
     if not path.parent.is_dir():
         msg = f"the folder {path.parent} of the ledger does not exist"
         raise LedgerError(msg, where=where, what_to_do=f"Create it (mkdir -p {path.parent}), or name another file.")
-    if not path.exists():
-        try:
+    try:
+        if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            msg = f"the ledger {where} cannot be created: {error.strerror}"
-            raise LedgerError(msg, where=where, what_to_do="Give parcelhook's user write access.") from error
+    except OSError as error:
+        msg = f"the ledger {where} cannot be created: {error.strerror}"
+        hint = "Give parcelhook's user write access, or name another file."
+        raise LedgerError(msg, where=where, what_to_do=hint) from error
