@@ -173,6 +173,7 @@ def test_no_catalogue_carrier_has_statuses_or_capabilities() -> None:
         ("DE", {"exceptionCode": "08"}, "", Status.ATTEMPT_FAILED, Reason.RECIPIENT_ABSENT),
         ("DE", {"exceptionCode": "07"}, "", Status.ATTEMPT_FAILED, Reason.REFUSED),
         ("DE", {"exceptionCode": "07"}, "Customer not available", Status.ATTEMPT_FAILED, Reason.RECIPIENT_ABSENT),
+        ("DE", {"exceptionCode": "08"}, "Refused by recipient", Status.ATTEMPT_FAILED, Reason.REFUSED),
         ("DE", {"reason": "15"}, "", Status.ATTEMPT_FAILED, Reason.RECIPIENT_ABSENT),
         ("SE", {"exceptionCode": "A52"}, "", Status.EXCEPTION, Reason.DELAY),
         ("SE", {"exceptionCode": "A47"}, "", Status.IN_TRANSIT, None),

@@ -221,6 +221,7 @@ VARIABLE_MISTAKES = [
     ({**KEY, "PARCELHOOK_SETTLE_SECONDS": "soon"}, "PARCELHOOK_SETTLE_SECONDS", "valid number"),
     ({**KEY, "PARCELHOOK_WIX_URL": "http://wix.example"}, "PARCELHOOK_WIX_URL", "https://"),
     ({"PARCELHOOK_STORES__DEFAULT__API_KY": SECRET}, "PARCELHOOK_STORES__DEFAULT__API_KY", "did you mean api_key"),
+    ({"PARCELHOOK_APPS__OURS__APP_ID": "a"}, "the environment", "apps.ours.app_secret: is missing"),
     ({"PARCELHOOK_CONFIG": "missing.toml"}, "missing.toml", "cannot be read"),
     ({"PARCELHOOK_CARRIERS__A__B": "1", "PARCELHOOK_CARRIERS__A__B__C": "2"}, "PARCELHOOK_CARRIERS__A__B__C", "inside"),
 ]

@@ -7,8 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource
 
 from parcelhook.definition import Definition
 from parcelhook.errors import ConfigurationError, InvalidCarrier
@@ -41,16 +40,12 @@ TABLES: Final = ("stores", "apps", "carriers", "plugins")
 """Tables with variables of their own: PARCELHOOK_CARRIERS__FEDEX__CLIENT_ID is ``carriers.fedex.client_id``."""
 
 
-class _Source(PydanticBaseSettingsSource):
+class _Source(InitSettingsSource):
     """A source whose values are all there when it is made."""
 
     def __init__(self, settings: type[BaseSettings]) -> None:
-        super().__init__(settings)
+        super().__init__(settings, {})
         self.values: dict[str, object] = {}
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:  # noqa: ARG002 - as declared
-        """Give the value of one field."""
-        return self.values.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, object]:
         return self.values
@@ -66,7 +61,7 @@ class FileSource(_Source):
 
     @classmethod
     def find(cls, settings: type[BaseSettings], config: Path | None, *, environment: Mapping[str, str]) -> FileSource:
-        """Read the file that is named, or the default one if it exists; raise ConfigurationError if it cannot be read."""
+        """Read the file named, or the default one if it exists; raise ConfigurationError if it cannot be read."""
         named = config or environment.get("PARCELHOOK_CONFIG")
         path = Path(named or DEFAULT_FILE)
         if not named and not path.exists():
