@@ -19,6 +19,7 @@ def describe(row: ShipmentRow) -> dict[str, Json]:
     """Give a shipment as every command prints it."""
     return {
         "shipment_id": row.id,
+        "store": row.store,
         "order_id": row.order_id,
         "order_number": row.order_number,
         "state": row.state.value,
@@ -40,13 +41,16 @@ def describe(row: ShipmentRow) -> dict[str, Json]:
 @click.pass_context
 @pass_invocation
 def shipments(invocation: Invocation, ctx: click.Context, *, state: str | None, limit: int) -> None:
-    """Show what is shipped, and how far each shipment is."""
+    """Show what is shipped, and how far each shipment is.
+
+    The latest come first.
+    """
     if ctx.invoked_subcommand is not None:
         return
     with invocation.installation() as installation:
         store = installation.settings.store_name(invocation.store) if invocation.store else None
-        states = {_state(state)} if state else ()
-        rows = installation.ledger.shipments.find(store=store, states=states, limit=limit)
+        states = () if state is None else {_state(state)}
+        rows = installation.ledger.shipments.find(store=store, states=states, limit=limit, latest_first=True)
     if invocation.as_json:
         write_json([describe(row) for row in rows])
         return

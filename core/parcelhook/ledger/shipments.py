@@ -67,11 +67,14 @@ class Shipments:
         store: str | None = None,
         states: Collection[State] = (),
         order_id: str | None = None,
+        latest_first: bool = False,
         limit: int = 1000,
         offset: int = 0,
     ) -> list[ShipmentRow]:
-        """Read shipments, the oldest first."""
-        query = sa.select(shipment.c.id).order_by(shipment.c.created_at, shipment.c.id).limit(limit).offset(offset)
+        """Read shipments, the oldest first unless ``latest_first``."""
+        age = (shipment.c.created_at, shipment.c.id)
+        order = [column.desc() for column in age] if latest_first else age
+        query = sa.select(shipment.c.id).order_by(*order).limit(limit).offset(offset)
         if store is not None:
             query = query.where(shipment.c.store == store)
         if states:
