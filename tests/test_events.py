@@ -17,6 +17,8 @@ from parcelhook.fulfillment.store import Outcome
 from parcelhook.ledger import EventRow, ShipmentRow, State
 from parcelhook.ledger.rows import InboxEvent
 from parcelhook.ledger.states import BookingState
+from parcelhook.models import BookingRequest, Status
+from parcelhook.tracking.push import push
 from shops import ID, LINE, ProcessDied, Shop
 
 pytest_plugins = ["stores"]
@@ -244,6 +246,40 @@ def test_a_death_between_shipment_and_booking_cancels_the_booking_later(
     assert at_courier(shop, row)
 
 
+@pytest.mark.parametrize("is_booked", [False, True])
+def test_a_cancellation_waits_for_what_an_interrupted_booking_left(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_booked: bool
+) -> None:
+    """Where a process died while it booked, the courier is asked first, and what it has is canceled."""
+    order_id = shop.order(**BY_COURIER)
+    shop.follow()
+    (row,) = shop.rows(order_id)
+    original = shop.store.registry.book
+
+    def die(carrier_id: str, request: BookingRequest) -> None:
+        if is_booked:
+            original(carrier_id, request)
+        raise ProcessDied
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.store.registry, "book", die)
+        with pytest.raises(ProcessDied):
+            book(shop.store)
+    shop.cancel(order_id)
+    heir = shop.next_worker()
+    heir.follow()
+    assert heir.row(row).state is State.WAITING_NUMBER
+
+    outcomes = book(heir.store)
+    shop.clock.advance(60)
+    heir.follow()
+
+    assert outcomes == {row.id: Outcome.WAITING if is_booked else Outcome.NOT_FULFILLABLE}
+    assert heir.row(row).state is State.CANCELED
+    assert [parcel.cancelled for parcel in shop.sandbox.sandbox.courier.find(row.intent_key)] == [True] * is_booked
+    assert not [each for each in shop.ledger.bookings.find(store=ID) if each.state is BookingState.BOOKING]
+
+
 def test_a_cancellation_while_the_carrier_is_asked_comes_again(shop: Shop) -> None:
     """A booking that is being made is canceled once it is known."""
     order_id = shop.order(**BY_COURIER)
@@ -337,6 +373,27 @@ def test_our_own_echo_changes_nothing(shop: Shop) -> None:
     assert outcomes["fulfillments_updated"] == "known already"
     assert shop.row(row) == row
     assert not shop.calls()
+
+
+def test_an_echo_older_than_the_latest_status_sets_nothing_back(shop: Shop) -> None:
+    """An event with an earlier status than the one we told since is checked against Wix itself."""
+    row = shop.created(shop.order())
+    shop.deliver()
+    shop.ledger.shipments.set_status(row.id, status=Status.IN_TRANSIT, wanted_wix_status="In_Delivery")
+    assert push(shop.store) == 1
+    take_events(shop.store, shop.ledger.inbox.take(lease_seconds=60))
+
+    assert shop.row(row).wix_status == "In_Delivery"
+
+
+def test_a_status_set_back_by_hand_is_noted(shop: Shop) -> None:
+    """What a merchant sets back at Wix is known here too, where the store lets them."""
+    shop.switch(status_sequence="free")
+    row = shop.created(shop.order())
+    for status in ("Fulfilled", "Ready"):
+        shop.by_hand("PATCH", f"{row.fulfillment_id}/orders/{row.order_id}", {"fulfillment": {"status": status}})
+        shop.follow()
+        assert shop.row(row).wix_status == status
 
 
 def test_an_echo_older_than_the_latest_shipment_deletes_nothing(shop: Shop) -> None:

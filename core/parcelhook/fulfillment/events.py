@@ -15,6 +15,7 @@ from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import EventRow, ShipmentRow
 from parcelhook.ledger.states import BookingState, State
+from parcelhook.statuses import forward
 from parcelhook.wix.fulfillments import OrderFulfillments
 
 APPROVED: Final = "wix.ecom.v1.order_approved"
@@ -100,9 +101,11 @@ def _cancel(store: Store, row: ShipmentRow) -> str:
 
 
 def _is_busy(store: Store, row: ShipmentRow) -> bool:
-    """Tell whether a fulfillment is being created, or a carrier being asked to book."""
+    """Tell whether a fulfillment is being created, or a carrier asked to book and nobody knows yet what it did."""
+    if row.state is not State.WAITING_NUMBER:
+        return row.state is State.SENDING
     is_held = row.claimed_until is not None and row.claimed_until >= store.clock()
-    return row.state is State.SENDING or (row.state is State.WAITING_NUMBER and is_held)
+    return is_held or bool(store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKING))
 
 
 def _cancel_booking(store: Store, row: ShipmentRow) -> str:
@@ -131,11 +134,17 @@ def _fulfillments(store: Store, event: EventRow) -> str:
     except ValidationError:
         return "ignored: it lists no fulfillments"
     ours = bound_shipments(store, event.order_id)
-    at_wix = {fulfillment.id for fulfillment in present.fulfillments}
-    if any(row.fulfillment_id not in at_wix for row in ours):
-        # The event may be older than what we made since: whether one is gone, only Wix can tell.
+    statuses = {fulfillment.id: fulfillment.status for fulfillment in present.fulfillments}
+    if any(_is_behind(row, statuses) for row in ours):
+        # The event may be older than what we did since: whether one is gone, or was set back, only Wix can tell.
         present = store.wix.list_fulfillments(event.order_id)
     return "; ".join(learn(store, ours, present)) or "known already"
+
+
+def _is_behind(row: ShipmentRow, statuses: Mapping[str, str | None]) -> bool:
+    """Tell whether statuses by fulfillment id lack the shipment's, or have one that does not follow on ours."""
+    seen = statuses.get(row.fulfillment_id or "")
+    return row.fulfillment_id not in statuses or not (seen == row.wix_status or forward(row.wix_status, seen))
 
 
 def bound_shipments(store: Store, order_id: str) -> list[ShipmentRow]:
