@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from parcelhook.engine import Json
+from parcelhook.engine import Flow, Json
 from parcelhook.flows import Flows
 from parcelhook.fulfillment import bulk
 from parcelhook.fulfillment.bulk import Result, ship
 from parcelhook.fulfillment.files import BadLine, Entry
 from parcelhook.fulfillment.intake import Wish
 from parcelhook.ledger import State
-from shops import ID, LINE, LINE_2, Shop
+from shops import ID, LINE, LINE_2, SETTLE, ProcessDied, Shop
 
 pytest_plugins = ["stores"]
 
@@ -34,11 +35,12 @@ def shipped(shop: Shop, lines: list[Entry | BadLine]) -> list[Result]:
     """Ship as the engine would, without the engine."""
 
     def run(name: str, store: str, ids: list[str]) -> Json:
-        assert name == "send"
+        assert name in {"send", "settle"}
         assert len(ids) <= 100
-        return Flows({ID: shop.store}).send(store, ids)
+        flow: Flow = Flows({ID: shop.store}).by_name()[name]
+        return flow(store, ids)
 
-    return ship(shop.store, lines, run=run)
+    return ship(shop.store, lines, run=run, sleep=shop.clock.advance)
 
 
 def states(results: list[Result]) -> Counter[tuple[str, bool]]:
@@ -186,6 +188,39 @@ def test_a_call_whose_outcome_is_open_leaves_its_lines_undecided(shop: Shop) -> 
         shop.settle(result.row)
     assert states(shipped(shop, lines)) == {("CREATED", True): 3}
     assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "before its answer was recorded"])
+def test_a_run_that_died_is_carried_on_by_the_next(shop: Shop, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    """The next run waits for the dead one's claims to end, looks what Wix has, and sends what it does not have."""
+    shop.store = replace(shop.store, settle=timedelta(seconds=5))
+    order_ids = shop.orders(3)
+    lines = entries(shop, order_ids)
+    shop.dying(monkeypatch, "bulk_create_fulfillments", after=after)
+    with pytest.raises(ProcessDied):
+        shipped(shop, lines)
+    shop.store = replace(shop.store, owner="next")
+    shop.calls()
+
+    results = shipped(shop, lines)
+
+    assert {result.row.state for result in results if result.row} == {State.CREATED}
+    assert shop.calls()["bulk-create"] == (0 if after else 1)
+    assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 1]
+
+
+def test_what_settles_later_is_left_to_a_later_run(shop: Shop) -> None:
+    """An outcome that cannot be known within half a minute is told as open, without waiting for it."""
+    lines = entries(shop, shop.orders(2))
+    shop.fault("bulk-create", effect="untold")
+    shipped(shop, lines)
+    before = shop.clock()
+
+    assert states(shipped(shop, lines)) == {("SENDING", False): 2}
+    assert shop.clock() == before
+
+    shop.clock.advance(SETTLE.total_seconds())
+    assert [result.row.state for result in shipped(shop, lines) if result.row] == [State.CREATED] * 2
 
 
 def test_one_call_that_fails_leaves_the_next_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from parcelhook.errors import ParcelhookError
@@ -16,6 +17,7 @@ from parcelhook.ledger.states import State
 
 PER_CALL: Final = 100
 ANOTHER_WORKER_SECONDS: Final = 60.0
+SETTLE_PATIENCE: Final = timedelta(seconds=30)
 
 Run = Callable[[str, str, list[str]], object]
 
@@ -33,14 +35,21 @@ class Result:
 
 
 def ship(
-    store: Store, entries: Sequence[Entry | BadLine], *, run: Run, told: Callable[[int], object] = lambda _: None
+    store: Store,
+    entries: Sequence[Entry | BadLine],
+    *,
+    run: Run,
+    told: Callable[[int], object] = lambda _: None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> list[Result]:
     """Take in entries and send what is ready in full calls; give what became of each, in the order given.
 
-    ``run`` runs a flow of the durable engine; ``told`` is given how many shipments were dealt with.
+    What an earlier run left open is settled first, where that can be within half a minute. ``run`` runs a flow of the
+    durable engine; ``told`` is given how many shipments were dealt with.
     """
     results = [_take_in(store, entry) for entry in entries]
     _tell_repetitions(results)
+    _settle(store, results, run=run, sleep=sleep)
     open_ = [result for result in results if result.row is not None and result.row.state is not State.CREATED]
     open_.sort(key=lambda result: (result.row.carrier if result.row else "", result.order_id))
     while batch := _next_call(open_):
@@ -70,6 +79,29 @@ def _tell_repetitions(results: Sequence[Result]) -> None:
         if result.row is not None:
             result.existed = result.existed or result.row.id in seen
             seen.add(result.row.id)
+
+
+def _settle(store: Store, results: Sequence[Result], *, run: Run, sleep: Callable[[float], object]) -> None:
+    """Let the outcomes be found that an earlier run, or one that died, left open."""
+    give_up_at = store.clock() + SETTLE_PATIENCE
+    while open_ := [result for result in results if _settles_by(result.row, give_up_at)]:
+        due = [result.row.id for result in open_ if result.row and _settles_by(result.row, store.clock())]
+        for start in range(0, len(due), PER_CALL):
+            run("settle", store.id, due[start : start + PER_CALL])
+        for result in open_:
+            if result.row is not None:
+                result.row = store.ledger.shipments.get(result.row.id)
+        if store.clock() >= give_up_at:
+            return
+        sleep(0.1)
+
+
+def _settles_by(row: ShipmentRow | None, moment: datetime) -> bool:
+    """Tell whether a shipment's outcome is open, nobody will hold it by then, and Wix must have settled."""
+    if row is None or row.state is not State.SENDING:
+        return False
+    is_held = row.claimed_until is not None and row.claimed_until >= moment
+    return not is_held and (row.due_at is None or row.due_at <= moment)
 
 
 def _next_call(open_: Sequence[Result]) -> list[Result]:
