@@ -17,7 +17,7 @@ import httpx
 
 from cli_runs import ROOT
 
-GIVE_UP_SECONDS: Final = 20.0
+GIVE_UP_SECONDS: Final = 40.0
 TOKEN: Final = "a-token-of-the-shop"
 
 Json = dict[str, Any]
@@ -162,9 +162,9 @@ class Service:
     variables: dict[str, str]
 
     @contextmanager
-    def serve(self, *, webhooks: bool = True) -> Iterator[Running]:
+    def serve(self, *options: str, webhooks: bool = True) -> Iterator[Running]:
         """Run the service, and let the store's webhooks reach it."""
-        with running("serve", "--port", "0", folder=self.folder, variables=self.variables) as served:
+        with running("serve", "--port", "0", *options, folder=self.folder, variables=self.variables) as served:
             hook = {"url": f"{served.url}/webhooks"}
             if webhooks:
                 self.sandbox.control("POST", "webhooks", hook)

@@ -47,10 +47,10 @@ def in_state(service: Service, order_id: str, state: State) -> list[ShipmentRow]
 
 
 def test_an_approved_order_waits_and_its_number_makes_a_fulfillment(service: Service, number: str) -> None:
-    """From the webhook to the fulfillment at Wix, and to a clean end, without a secret or a consignee in the log."""
+    """From the webhook to the fulfillment at Wix and a clean end; the log, all of it, tells no secret and nobody."""
     consignee = {"firstName": "Quillfeather", "lastName": "Zebulon", "phone": "+15550104711"}
     address = {"addressLine": "99 Marzipan Crescent", "city": "Xanthippe", "postalCode": "62701", "country": "US"}
-    with service.serve() as served:
+    with service.serve("--debug") as served:
         assert served.ready == {"url": served.url, "role": "all"}
         order_id = service.sandbox.order(
             buyerInfo={"email": "quill@example.com"},
@@ -124,6 +124,23 @@ def test_a_service_killed_while_it_creates_ends_with_one_fulfillment(
         assert served.end() == 0
 
     assert [each["id"] for each in service.sandbox.fulfillments(order_id)] == [row.fulfillment_id]
+
+
+def test_a_service_told_to_stop_ends_what_is_under_way(service: Service, number: str) -> None:
+    """SIGTERM while Wix's answer is awaited: the service waits for it, and leaves nothing that is not written down."""
+    service.variables["PARCELHOOK_SETTLE_SECONDS"] = "60"
+    order_id = service.sandbox.order()
+    with service.serve() as served:
+        service.sandbox.fault("create", effect="untold", delay=1)
+        service.ship(served, order_id, number)
+        wait_for(lambda: not service.sandbox.faults(), what="the call is under way")
+
+        assert served.end() == 0
+
+    (row,) = in_state(service, order_id, State.SENDING)
+    assert row.claimed_by is None
+    assert row.due_at is not None
+    assert len(service.sandbox.fulfillments(order_id)) == 1
 
 
 def test_what_came_in_before_a_kill_is_shipped_after_it(service: Service, number: str) -> None:
