@@ -314,6 +314,13 @@ def test_a_body_that_says_it_is_too_large_is_not_read(shop: Shop, wix: httpx.Cli
     assert kept(shop) == []
 
 
+def test_a_client_that_sends_it_all_sees_the_refusal(shop: Shop, wix: httpx.Client) -> None:
+    """A client that sends ten megabytes before it reads gets the answer, and no reset of its connection."""
+    for _ in range(5):
+        assert wix.post("/webhooks", content=b"x" * 10_000_000).status_code == 413
+    assert kept(shop) == []
+
+
 def test_a_chunked_body_is_cut_off_at_the_cap(shop: Shop, wix: httpx.Client) -> None:
     """A body without a length is refused where it exceeds the cap, however much would follow."""
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"

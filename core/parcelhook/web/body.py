@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
-HANG_UP: Final = {"connection": "close"}
-"""The headers of an answer to a body that was not read: without them the server would read on to its end."""
+LINGER_SECONDS: Final = 1.0
+LINGER_BYTES: Final = 20_000_000
 
 
 class TooLarge(Exception):
@@ -29,3 +33,30 @@ async def read_body(request: Request, *, cap: int) -> bytes:
     except ClientDisconnect:
         return b""
     return b"".join(parts)
+
+
+class HangUp(JSONResponse):
+    """An answer to a body that is not read, after which the connection is closed.
+
+    What is still on its way is dropped for a moment: to close at once would reset the connection, and a client that is
+    still sending would never see the answer.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        """Answer, drop a bounded part of the rest, and end."""
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await _drop(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(receive: Receive) -> None:
+    dropped = 0
+    while dropped < LINGER_BYTES:
+        message = await receive()
+        if not message.get("more_body"):
+            return
+        dropped += len(message["body"])

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from parcelhook.errors import InvalidWebhook, LedgerError
 from parcelhook.ledger import InboxEvent, Ledger
-from parcelhook.web.body import HANG_UP, TooLarge, read_body
+from parcelhook.web.body import HangUp, TooLarge, read_body
 from parcelhook.wix.webhooks import WebhookEvent, WebhookVerifier
 
 BODY_CAP: Final = 2_000_000
@@ -60,7 +60,7 @@ class Receiver:
             body = await read_body(request, cap=BODY_CAP)
             return await run_in_threadpool(self._keep, body)
         except TooLarge:
-            return _refusal(413, "the body is too large to be a webhook", headers=HANG_UP)
+            return HangUp({"received": False, "error": "the body is too large to be a webhook"}, status_code=413)
 
     def _keep(self, body: bytes) -> Response:
         try:
@@ -108,5 +108,5 @@ def _row(store: str, event: WebhookEvent) -> InboxEvent:
     )
 
 
-def _refusal(status: int, reason: str, *, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"received": False, "error": reason}, status_code=status, headers=headers)
+def _refusal(status: int, reason: str) -> Response:
+    return JSONResponse({"received": False, "error": reason}, status_code=status)

@@ -19,7 +19,7 @@ from parcelhook.fulfillment.intake import Wish, take_in
 from parcelhook.fulfillment.store import Store
 from parcelhook.models import Model
 from parcelhook.numbers import as_given
-from parcelhook.web.body import HANG_UP, TooLarge, read_body
+from parcelhook.web.body import HangUp, TooLarge, read_body
 
 BODY_CAP: Final = 1_000_000
 
@@ -72,12 +72,12 @@ class ShipmentApi:
     async def _answer(self, request: Request) -> Response:
         store = self._store_of(request.headers.get("authorization", ""))
         if store is None:
-            headers = {"www-authenticate": "Bearer", **HANG_UP}
-            return _refusal(401, "the bearer token is missing or not a store's", field="authorization", headers=headers)
+            refusal = {"error": "the bearer token is missing or not a store's", "field": "authorization"}
+            return HangUp(refusal, status_code=401, headers={"www-authenticate": "Bearer"})
         try:
             body = _Body.model_validate_json(await read_body(request, cap=BODY_CAP))
         except TooLarge:
-            return _refusal(413, "the body is too large", field="body", headers=HANG_UP)
+            return HangUp({"error": "the body is too large", "field": "body"}, status_code=413)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
@@ -131,9 +131,6 @@ def _said_twice(ids: Iterable[str]) -> str | None:
     return next((id_ for id_, count in Counter(ids).items() if count > 1), None)
 
 
-def _refusal(
-    status: int, reason: str, *, field: str = "", what_to_do: str = "", headers: Mapping[str, str] | None = None
-) -> Response:
+def _refusal(status: int, reason: str, *, field: str = "", what_to_do: str = "") -> Response:
     body = {"error": reason, "field": field, "what_to_do": what_to_do}
-    given = {name: value for name, value in body.items() if value}
-    return JSONResponse(given, status_code=status, headers=headers)
+    return JSONResponse({name: value for name, value in body.items() if value}, status_code=status)
