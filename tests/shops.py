@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from parcelhook.fulfillment.settle import settle
 from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
 from parcelhook.http import HttpLimits
 from parcelhook.ledger import EventRow, InboxEvent, Ledger, ShipmentRow
+from parcelhook.ledger.database import Database
 from parcelhook.ledger.states import State
 from parcelhook.registry import Registry
 from parcelhook.sandbox import Running
@@ -260,6 +262,19 @@ def opened(
     sandbox: Running, registry: Registry, *, path: Path, with_key: bool = False, **changes: object
 ) -> Iterator[Shop]:
     """Open a store over a ledger's file, as an app or with an API key; ``changes`` are to the Store."""
+    Ledger.open(f"sqlite:///{path}").close()
+    with (
+        closing(Database(f"sqlite:///{path}")) as database,
+        opened_on(database, sandbox, registry, with_key=with_key, **changes) as shop,
+    ):
+        yield shop
+
+
+@contextmanager
+def opened_on(
+    database: Database, sandbox: Running, registry: Registry, *, with_key: bool = False, **changes: object
+) -> Iterator[Shop]:
+    """Open a store over a ledger's database, which stays open."""
     clock, ready = SetClock(), {name: str(value) for name, value in sandbox.ready.items()}
     site = ready["site_id" if with_key else "instance_id"]
     credentials: ApiKey | OAuthCredentials = (
@@ -267,7 +282,9 @@ def opened(
         if with_key
         else OAuthCredentials.model_validate({name: ready[name] for name in ("app_id", "app_secret", "instance_id")})
     )
-    with Ledger.open(f"sqlite:///{path}", clock=clock) as ledger, httpx.Client(base_url=sandbox.url) as http:
+    ledger = Ledger(database, clock=clock)
+    # Certificates take long to load, and nothing on loopback has one.
+    with httpx.Client(base_url=sandbox.url, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as http:
         ledger.stores.ensure(ID, site=site, wix_url=sandbox.url)
         gate = LedgerGate(ledger, store=ID, site=site, per_minute=10_000, clock=clock, sleep=clock.advance)
         sleep: Callable[[float], object] = clock.advance

@@ -6,16 +6,20 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from parcelhook.ledger import Ledger
+from parcelhook.ledger.database import Database
+from parcelhook.ledger.schema import metadata
 from parcelhook.registry import Registry
 from parcelhook.sandbox import Running, SandboxSettings, Switches, running
-from shops import Shop, opened, registry_of
+from shops import Shop, opened_on, registry_of
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +61,22 @@ def at_once() -> Callable[..., list[Any]]:
     return run
 
 
-@pytest.fixture
-def shop(sandbox: Running, registry: Registry, empty_ledger: Path, tmp_path: Path) -> Iterator[Shop]:
-    """Give a store that was set up a moment ago and knows nothing yet."""
-    path = tmp_path / "ledger.sqlite"
+@pytest.fixture(scope="module")
+def database(empty_ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Give one database for a file's tests, so that its statements are prepared once; each test gets it empty."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
     shutil.copyfile(empty_ledger, path)
-    with opened(sandbox, registry, path=path) as made:
+    with closing(Database(f"sqlite:///{path}")) as made:
+        yield made
+
+
+@pytest.fixture
+def shop(sandbox: Running, registry: Registry, database: Database) -> Iterator[Shop]:
+    """Give a store that was set up a moment ago and knows nothing yet."""
+    with database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    with opened_on(database, sandbox, registry) as made:
         yield made
         made.control("DELETE", "faults")
         made.control("PATCH", "switches", {switch.name: switch.default for switch in fields(Switches)})
