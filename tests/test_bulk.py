@@ -15,7 +15,9 @@ from parcelhook.fulfillment import bulk
 from parcelhook.fulfillment.bulk import Result, ship
 from parcelhook.fulfillment.files import BadLine, Entry
 from parcelhook.fulfillment.intake import Wish
+from parcelhook.fulfillment.store import Outcome
 from parcelhook.ledger import State
+from parcelhook.wix.fulfillments import BulkResult
 from shops import ID, LINE, LINE_2, SETTLE, ProcessDied, Shop
 
 pytest_plugins = ["stores"]
@@ -171,6 +173,53 @@ def test_a_line_wix_only_counts_is_undecided(shop: Shop) -> None:
 
     assert [result.row.state for result in results if result.row] == [State.CREATED, State.SENDING, State.CREATED]
     assert "says nothing about this order" in results[1].error
+
+
+def test_fulfillments_are_listed_only_where_there_may_be_some(shop: Shop) -> None:
+    """Of a hundred orders, those that were shipped in part are listed, together, and no other."""
+    order_ids = shop.orders(5, items=[{"quantity": 2}])
+    for order_id in order_ids[:2]:
+        shop.fulfilled_by_hand(order_id, shop.number())
+    shop.calls()
+
+    results = shipped(shop, entries(shop, order_ids))
+
+    assert states(results) == {("CREATED", False): 5}
+    assert shop.calls() == {"search-orders": 1, "list-by-ids": 1, "bulk-create": 1}
+    assert [shop.fulfillments(id_)[-1]["lineItems"][0]["quantity"] for id_ in order_ids] == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("told_by", ["code", "generic"])
+def test_a_number_of_another_order_is_named_however_wix_says_it(shop: Shop, told_by: str) -> None:
+    """Which code a bulk answer gives a known number is nowhere documented; either is looked up."""
+    shop.switch(bulk_duplicate=told_by)
+    first, *order_ids = shop.orders(3)
+    number = shop.created(first).tracking_number
+    lines = [entry(2, order_ids[0], number), entry(3, order_ids[1], shop.number())]
+
+    results = shipped(shop, lines)
+
+    assert states(results) == {("FAILED", False): 1, ("CREATED", False): 1}
+    assert f"order {shop.rows(first)[0].order_number}" in results[0].error
+
+
+def test_an_answer_is_read_by_index_and_not_by_place(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order Wix tells its results in, each goes to its own shipment; what it leaves out is undecided."""
+    original = shop.store.wix.bulk_create_fulfillments
+
+    def turned_round(*arguments: Any) -> BulkResult:  # noqa: ANN401 - passed on
+        answer = original(*arguments)
+        return answer.model_copy(update={"items": answer.items[:0:-1]})
+
+    monkeypatch.setattr(shop.store.wix, "bulk_create_fulfillments", turned_round)
+    results = shipped(shop, entries(shop, shop.orders(4)))
+
+    assert states(results) == {("SENDING", False): 1, ("CREATED", False): 3}
+    for result in results:
+        assert result.row is not None
+        (fulfillment,) = shop.fulfillments(result.order_id)
+        assert result.row.fulfillment_id in {fulfillment["id"], None}
+        assert shop.settle(result.row) is (None if result.row.fulfillment_id else Outcome.CREATED)
 
 
 def test_a_call_whose_outcome_is_open_leaves_its_lines_undecided(shop: Shop) -> None:
