@@ -138,7 +138,7 @@ def _request(store: Store, row: ShipmentRow, now: OrderNow | None) -> BookingReq
         raise NotFulfillable(msg)
     if any(left.get(item.line_item_id, 0) < item.quantity for item in row.items):
         msg = "a part of it was shipped otherwise, or refunded"
-        raise _AskAPerson(msg, what_to_do="Ship the rest by `parcelhook fulfill`, then resolve the review.")
+        raise _AskAPerson(msg, what_to_do="Ship the rest by `parcelhook fulfill`.")
     return BookingRequest(key=row.intent_key, order=for_plugins(now, store=store.id), items=row.items)
 
 

@@ -72,7 +72,7 @@ def _decide_one(store: Store, row: ShipmentRow, fulfillments: Sequence[Fulfillme
         return Outcome.CREATED
     if row.ambiguous >= AMBIGUOUS_AT_MOST:
         reason = "Wix's answer was unclear twice, and it does not show the fulfillment"
-        what_to_do = "Look at the order in the store, then resolve the review."
+        what_to_do = "Look at the order in the store; what it lacks is sent again under another --key."
         store.ledger.shipments.move(moves.needs_review(row, reason=reason, what_to_do=what_to_do))
         return Outcome.REVIEW
     store.ledger.shipments.move(moves.ready_again(row, reason="Wix does not have it; it is sent again"))
