@@ -195,7 +195,7 @@ def test_a_number_of_another_order_is_named_however_wix_says_it(shop: Shop, told
     shop.switch(bulk_duplicate=told_by)
     first, *order_ids = shop.orders(3)
     number = shop.created(first).tracking_number
-    lines = [entry(2, order_ids[0], number), entry(3, order_ids[1], shop.number())]
+    lines: list[Entry | BadLine] = [entry(2, order_ids[0], number), entry(3, order_ids[1], shop.number())]
 
     results = shipped(shop, lines)
 
