@@ -27,13 +27,14 @@ _Key: TypeAlias = tuple[str, str, str, str]
 
 
 def attach(
-    connection: sa.Connection, database: Database, shipments: Sequence[tuple[ShipmentRow, Sequence[NewParcel]]]
+    connection: sa.Connection,
+    database: Database,
+    shipments: Sequence[tuple[ShipmentRow, Sequence[NewParcel]]],
+    *,
+    now: datetime,
 ) -> None:
     """Tie parcels to shipments, in place of those they had; a number that is known is the same parcel."""
-    now = max((row.updated_at for row, _ in shipments), default=None)
     wanted = {_key(row, new): (row, new) for row, parcels in shipments for new in parcels}
-    if now is None:
-        return
     ids = _parcel_ids(connection, database, wanted, now=now)
     _clear(connection, shipment_parcel, [row for row, _ in shipments])
     links = [

@@ -68,7 +68,7 @@ def _insert(
     made = [its for its, _ in mine]
     rows = read_shipments(connection, made)
     put_items(connection, [(row, new.items) for row, (_, new) in zip(rows, mine, strict=True)])
-    attach(connection, database, [(row, new.parcels) for row, (_, new) in zip(rows, mine, strict=True)])
+    attach(connection, database, [(row, new.parcels) for row, (_, new) in zip(rows, mine, strict=True)], now=now)
     return made
 
 

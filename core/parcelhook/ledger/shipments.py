@@ -169,7 +169,7 @@ class Shipments:
             replaced = [(move.row, move.parcels) for move in done if move.parcels is not None]
             if replaced:
                 rows = {row.id: row for row in read_shipments(connection, [row.id for row, _ in replaced])}
-                attach(connection, self._database, [(rows[row.id], parcels) for row, parcels in replaced])
+                attach(connection, self._database, [(rows[row.id], parcels) for row, parcels in replaced], now=now)
             put_items(connection, [(move.row, move.items) for move in done if move.items is not None])
             moved = {row.id: row for row in read_shipments(connection, [move.row.id for move in done])}
             ordered = [move for move in moves if move.row.id in moved]
