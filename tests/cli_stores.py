@@ -1,4 +1,4 @@
-"""The fixtures of commands on a store: an operator, and the sandbox behind."""
+"""The fixtures of commands on a store, beside those of ``stores``: an operator."""
 
 from __future__ import annotations
 
@@ -14,14 +14,7 @@ from cli_runs import open_shell
 from cli_shops import LEDGER, Operator, variables
 from parcelhook.engine import Engine
 from parcelhook.ledger import Ledger
-from parcelhook.sandbox import Running, SandboxSettings, Switches, running
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Running]:
-    """Serve one store for a file's tests; each makes orders of its own."""
-    with running(SandboxSettings(rate_limit=0)) as served:
-        yield served
+from parcelhook.sandbox import Running, Switches
 
 
 @pytest.fixture(scope="session")

@@ -16,5 +16,4 @@ def shell(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     ready = {name: str(value) for name, value in shop.sandbox.ready.items()}
     store = {"wix_url": shop.sandbox.url, **{name: ready[name] for name in ("app_id", "app_secret", "instance_id")}}
     variables = {f"PARCELHOOK_STORES__{ID.upper()}__{name.upper()}": value for name, value in store.items()}
-    ledger = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    return open_shell(tmp_path, monkeypatch, PARCELHOOK_DATABASE_URL=ledger, **variables)
+    return open_shell(tmp_path, monkeypatch, PARCELHOOK_DATABASE_URL=shop.store.ledger.url, **variables)

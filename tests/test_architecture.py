@@ -22,7 +22,7 @@ CORE: Final = ROOT / "core"
 PLUGINS: Final = ROOT / "plugins"
 
 FLOORS: Final = (
-    {"errors", "models", "definition", "carrier", "mistakes"},
+    {"errors", "models", "definition", "carrier", "mistakes", "patterns"},
     {"numbers", "links", "statuses", "context", "hookspecs"},
     {
         *{"settings", "settings_sources", "logs", "plugin_log"},

@@ -215,6 +215,7 @@ def test_an_interrupt_ends_quietly(shell: Shell) -> None:
         assert json.loads(process.stdout.readline())["input"] == NUMBER
 
         process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
         out, err = process.communicate()
 
     assert process.returncode == 130

@@ -21,7 +21,7 @@ from parcelhook.ledger import Ledger, State
 from parcelhook.ledger.schema import VERSION_TABLE, VERSIONS
 from parcelhook.wix import WixClient
 
-pytest_plugins = ["cli_stores"]
+pytest_plugins = ["stores", "cli_stores"]
 
 DHL = ("--carrier", "dhl", "--number")
 RTL = "\u202e"

@@ -79,6 +79,28 @@ def test_one_key_on_two_orders_is_two_shipments(shop: Shop) -> None:
     assert rows[0].id != rows[1].id
 
 
+def test_a_shipment_asked_about_before_it_was_sent_is_tried_anew(shop: Shop) -> None:
+    """What went to a person with nothing sent is taken again, and takes another link under the same key."""
+    order_id, number = shop.order(), shop.number()
+    row = shop.take(order_id, number)
+    shop.store.ledger.shipments.move(moves.needs_review(row, reason="the carrier gave no link"))
+
+    same = shop.take(order_id, number)
+    shop.store.ledger.shipments.move(moves.needs_review(same, reason="the carrier gave no link"))
+    other = shop.take(order_id, number, url="https://www.ups.com/track?n=1")
+
+    assert same.id == other.id == row.id
+    assert (same.state, other.state) == (State.WAITING_LINK, State.WAITING_LINK)
+    assert other.parcels[0].tracking_url == "https://www.ups.com/track?n=1"
+
+
+@pytest.mark.parametrize("url", ["", " "])
+def test_an_empty_link_is_not_taken_for_none(shop: Shop, url: str) -> None:
+    """A link that is given and empty is an error, as an unset variable makes one."""
+    with pytest.raises(InvalidTrackingLink):
+        shop.take(shop.order(), url=url)
+
+
 def test_a_refused_shipment_may_be_asked_for_otherwise(shop: Shop) -> None:
     """What Wix refused takes another body under the same key, and is sent then."""
     order_id = shop.order(quantity=2)

@@ -377,3 +377,18 @@ def test_a_template_is_proved_when_the_carrier_is_loaded(data: dict[str, object]
     """A template that could lead elsewhere, or cannot be filled in, is no carrier."""
     with pytest.raises(ValidationError):
         Carrier.model_validate({"id": "acme", "name": "Acme", **data})
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../b", "%2e%2E/x", "a/..", "%00", "x%0d%0ay", "%7f", "a%1Bb"])
+def test_a_path_that_misleads_is_refused(path: str) -> None:
+    """A step up, or an encoded control character, is in no carrier's link."""
+    with pytest.raises(InvalidTrackingLink, match=r"step up|control"):
+        checked_link(f"https://track.example.com/{path}", carrier=None)
+
+
+@pytest.mark.parametrize("path", ["a..b", "...", "x?next=%2F", "%20", "parcel/1.2"])
+def test_a_path_that_only_looks_odd_is_taken(path: str) -> None:
+    """Dots inside a name, and encoded printable characters, are fine."""
+    url = f"https://track.example.com/{path}"
+
+    assert checked_link(url, carrier=None) == url

@@ -75,8 +75,8 @@ def test_another_carrier_gets_the_link_of_its_definition(transcript: str) -> Non
     """The second flow ships with the catalogue and with a carrier written on the page."""
     told = part(transcript, "custom")
 
-    assert "https://www.evri.com/track/parcel/T00AA0000000001" in told
-    assert told.count("https://track.acme.example/parcel/AC123456784") == 2
+    assert "https://www.evri.com/track/parcel/H00A000000000001" in told
+    assert told.count("https://track.acme.example/parcel/AC123456782") == 2
 
 
 def test_a_file_ships_all_it_lists(transcript: str) -> None:

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from parcelhook.definition import Definition
 from parcelhook.errors import InvalidCarrier, UnsupportedApi
 from parcelhook.models import Model, Reason, Status
+from parcelhook.patterns import takes_for_ever
 
 API_VERSIONS: Final = range(1, 2)
 """The versions of the hooks this parcelhook understands: ``api`` in ``carrier.toml``."""
@@ -37,6 +38,9 @@ def _compiles(pattern: str) -> str:
     except re.error as error:
         msg = f"is no regular expression: {error}"
         raise ValueError(msg) from error
+    if takes_for_ever(pattern):
+        msg = "repeats a group that itself repeats or chooses, which can take for ever to match; write it without"
+        raise ValueError(msg)
     return pattern
 
 

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -131,8 +132,12 @@ def _engine_database(ledger_url: str) -> sa.Engine:
     url = sa.make_url(ledger_url)
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    path = Path(url.database or "parcelhook.sqlite")
-    engine = sa.create_engine(url.set(database=str(path.with_name(f"{path.stem}-engine{path.suffix or '.sqlite'}"))))
+    ledger = Path(url.database or "parcelhook.sqlite")
+    path = ledger.with_name(f"{ledger.stem}-engine{ledger.suffix or '.sqlite'}")
+    # Like the ledger it is the operator's alone; where it cannot be made, opening it says so.
+    with suppress(OSError):
+        path.touch(mode=0o600)
+    engine = sa.create_engine(url.set(database=str(path)))
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 

@@ -71,6 +71,9 @@ def checked_link(
     return url
 
 
+_MISLEADING = re.compile(r"%[01][0-9A-Fa-f]|%7[Ff]|(?:^|/)(?:\.|%2[Ee]){2}(?:/|$)")
+
+
 def _split(url: str, field: str) -> SplitResult:
     if len(url) > MAX_LENGTH:
         raise _refused(field, f"has {len(url):,} characters", f"Give a link of at most {MAX_LENGTH:,} characters.")
@@ -88,6 +91,8 @@ def _split(url: str, field: str) -> SplitResult:
         readable = False
     if not readable:
         raise _refused(field, "has no readable host", "Give a complete link, like https://track.example.com/123.")
+    if _MISLEADING.search(parts.path):
+        raise _refused(field, "holds a step up (..) or an encoded control character", "Give the page's plain address.")
     if "@" in parts.netloc:
         raise _refused(field, "holds a user name before its host", "Give the link without user name and password.")
     return parts

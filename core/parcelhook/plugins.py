@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import partial
@@ -125,7 +127,9 @@ class Plugin:
         """
         started = perf_counter()
         try:
-            outcome = run_once(self.read, deadline=deadline, name=f"parcelhook-import-{self.name}")
+            # stdout belongs to the command that runs: what a plug-in prints must not end up in its JSON.
+            with redirect_stdout(sys.stderr):
+                outcome = run_once(self.read, deadline=deadline, name=f"parcelhook-import-{self.name}")
         except DeadlineExceeded:
             self.state, self.reason = PluginState.FAILED, f"its import did not end within {deadline:g} s"
             return ()

@@ -45,12 +45,21 @@ def sandbox(
             _show(ready)
 
     try:
+        _remove(env_file)
         serve(settings, on_ready)
     except BrokenPipeError:
         raise
     except OSError as error:
         msg = f"cannot listen on {host}, port {port}: {error.strerror}"
         raise InputError(msg, field="--port", what_to_do="Name another --port, or leave it out.") from error
+    finally:
+        _remove(env_file)
+
+
+def _remove(env_file: Path | None) -> None:
+    """Take the variables away: they are of no use before the sandbox is ready, and after it has ended."""
+    if env_file is not None:
+        env_file.unlink(missing_ok=True)
 
 
 def _variables(ready: Mapping[str, Any]) -> dict[str, str]:

@@ -45,7 +45,8 @@ def take_in(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
     """Write a wish down as a shipment that waits to be sent, or find it; give it and whether it is new.
 
     The same key (without one, the same number) with another body raises KeyReused, unless nothing came of the first:
-    what Wix refused may be asked for otherwise. An order that waited for its number gets it.
+    what Wix refused, or what a person was asked about before anything was sent, may be asked for otherwise, and is
+    tried anew. An order that waited for its number gets it.
     """
     new = _shipment(store, wish)
     waiting = None if new.items else _waiting_for_number(store, new)
@@ -56,11 +57,12 @@ def take_in(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
     try:
         row, is_new = store.ledger.shipments.add(new, again=True)
     except KeyReused:
-        earlier = _refused_before(store, new)
+        rows = store.ledger.shipments.find(store=new.store, order_id=new.order_id)
+        earlier = next((row for row in rows if row.intent_key == new.intent_key and _nothing_came_of(row)), None)
         if earlier is None:
             raise
         return store.ledger.shipments.move(moves.revised(earlier, new)), True
-    if row.state is State.FAILED:
+    if _nothing_came_of(row):
         row = store.ledger.shipments.move(moves.revised(row, new))
     return row, is_new
 
@@ -70,14 +72,16 @@ def _shipment(store: Store, wish: Wish) -> NewShipment:
     if not wish.parcels:
         msg = "a shipment needs at least one tracking number"
         raise InputError(msg, field="number", what_to_do="Give the number the carrier gave the parcel.")
-    if not wish.parcels[0][1] and not can_link(store.registry, carrier):
+    if wish.parcels[0][1] is None and not can_link(store.registry, carrier):
         msg = f"{carrier.name} has no tracking page that parcelhook knows, and Wix needs a link for it"
         raise InvalidTrackingLink(msg, field="url", what_to_do="Give the complete link with the number.")
     parcels = []
     for number, url in wish.parcels:
         given = as_given(number)
-        link = checked_link(url, carrier=carrier, allow_loopback=store.wix.is_loopback, field="url") if url else ""
-        parcels.append(NewParcel(number=given, tracking_url=link))
+        link = None
+        if url is not None:
+            link = checked_link(url, carrier=carrier, allow_loopback=store.wix.is_loopback, field="url")
+        parcels.append(NewParcel(number=given, tracking_url=link or ""))
     return NewShipment(
         store=store.id,
         order_id=checked_id(wish.order_id, field="order"),
@@ -148,6 +152,6 @@ def _waiting_for_number(store: Store, new: NewShipment) -> ShipmentRow | None:
     return next((row for row in waiting if row.due_at is None and row.claimed_by is None), None)
 
 
-def _refused_before(store: Store, new: NewShipment) -> ShipmentRow | None:
-    failed = store.ledger.shipments.find(store=new.store, order_id=new.order_id, states={State.FAILED})
-    return next((row for row in failed if row.intent_key == new.intent_key), None)
+def _nothing_came_of(row: ShipmentRow) -> bool:
+    """Tell whether Wix refused a shipment, or a person was asked about it before anything was sent."""
+    return row.state is State.FAILED or (row.state is State.NEEDS_REVIEW and row.sent_at is None)

@@ -71,7 +71,8 @@ def _other_order(store: Store, row: ShipmentRow) -> str:
         row.store, carrier=row.carrier, number_normalised=row.parcels[0].number_normalised
     )
     others = (other for parcel in parcels for other in store.ledger.parcels.shipments_of(parcel.id))
-    names = sorted({other.order_number or other.order_id for other in others if other.order_id != row.order_id})
+    has_it = (other for other in others if other.order_id != row.order_id and other.fulfillment_id)
+    names = sorted({other.order_number or other.order_id for other in has_it})
     return f"order {', '.join(names)}" if names else "another order of the store"
 
 

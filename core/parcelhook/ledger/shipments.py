@@ -40,8 +40,10 @@ class Shipments:
         """
         added = self.add_all([new], again=again)[0]
         if added.is_conflict:
-            msg = f"the key {new.intent_key} was used for another shipment of order {new.order_id}"
-            raise KeyReused(msg, field="key", what_to_do="Send the same body again, or use another key.")
+            msg = f"the key {new.intent_key} was used for a shipment of order {new.order_id} with other contents"
+            raise KeyReused(
+                msg, field="key", what_to_do="Give the very same carrier, number, link and items again, or another key."
+            )
         return added.shipment, added.is_new
 
     def add_all(self, news: Sequence[NewShipment], *, again: bool = False) -> list[Added]:
