@@ -167,7 +167,8 @@ def test_setting_a_status_needs_a_fulfillment(shell: Shell, shop: Shop) -> None:
 
 
 def test_an_order_the_store_does_not_have(shell: Shell) -> None:
-    """What Wix refuses ends with exit code 4 and one JSON value."""
-    error = shell.json("status", "11111111-2222-3333-4444-555555555555", code=4)["error"]
+    """An unknown order is a mistake of whoever asks, and the message says where ids are found."""
+    error = shell.json("status", "no-such-order", code=2)["error"]
 
-    assert error["type"] == "WixNotFound"
+    assert error["field"] == "ORDER"
+    assert "parcelhook orders" in error["what_to_do"]

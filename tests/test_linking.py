@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from parcelhook import Carrier, CarrierRefused, CarrierThrottled, CarrierUnavailable, Shipment, hookimpl
-from parcelhook.errors import InvalidTrackingLink
+from parcelhook.errors import HookFailed, InvalidTrackingLink
 from parcelhook.fulfillment.create import LINK_TRIES, send
 from parcelhook.fulfillment.linking import can_link, tracking_info
 from parcelhook.fulfillment.store import Outcome
@@ -212,3 +212,14 @@ def test_a_carrier_without_page_and_hook_cannot_link(shop: Shop) -> None:
             shop.take(shop.order(), carrier="mute")
 
     assert able == {"mute": False, "ups": True, "courier": True, "royal-mail": True}
+
+
+def test_an_unusable_link_of_a_plug_in_is_the_plug_ins_failure() -> None:
+    """A link that leads elsewhere names the carrier and its hosts, and counts as a failed hook."""
+    with (
+        Registry(entry_points=[], extra={"linker": Linker("https://elsewhere.example/1")}) as registry,
+        pytest.raises(HookFailed, match="the link its plug-in gave") as caught,
+    ):
+        tracking_info(registry, Shipment(carrier="linker", tracking_number="1"))
+
+    assert "track.linker.example" in caught.value.what_to_do

@@ -53,6 +53,7 @@ def _split(value: object) -> object:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
+Country = Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166 alpha-2, as CA")]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 CarrierTables = Annotated[dict[str, dict[str, object]], Field(repr=False)]
 
@@ -139,7 +140,7 @@ class Rule(Table):
     """Choose a carrier for an order: every condition that is set must hold; the first rule that matches wins."""
 
     carrier: str
-    country: Texts = ()
+    country: Annotated[tuple[Country, ...], BeforeValidator(_split)] = ()
     shipping_method: str | None = Field(default=None, description="a pattern with * and ?, in any case")
     max_weight_kg: Annotated[float, Field(gt=0)] | None = None
 

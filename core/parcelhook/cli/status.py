@@ -31,7 +31,7 @@ def status(invocation: Invocation, *, order: str, wanted: str | None, fulfillmen
         store = installation.store(invocation.store)
         if wanted is not None:
             _move_on(store, order, _wix_status(wanted), fulfillment)
-        at_wix = store.wix.list_fulfillments(order).fulfillments
+        at_wix = _listed(store, order)
         ours = {row.fulfillment_id: row for row in store.ledger.shipments.find(store=store.id, order_id=order)}
     described = [_described(each, ours.get(each.id)) for each in at_wix]
     if invocation.as_json:
@@ -42,6 +42,16 @@ def status(invocation: Invocation, *, order: str, wanted: str | None, fulfillmen
         [_row(each, ours.get(each.id)) for each in at_wix],
         empty="The order has no fulfillments yet.",
     )
+
+
+def _listed(store: Store, order: str) -> tuple[Fulfillment, ...]:
+    from parcelhook.errors import WixNotFound
+
+    try:
+        return store.wix.list_fulfillments(order).fulfillments
+    except WixNotFound as error:
+        msg = f"the store has no order {order}"
+        raise InputError(msg, field="ORDER", what_to_do="Take the order's id from `parcelhook orders`.") from error
 
 
 def _described(each: Fulfillment, row: ShipmentRow | None) -> Json:
@@ -95,7 +105,7 @@ def _move_on(store: Store, order: str, wanted: str, fulfillment_id: str | None) 
     """Tell Wix a later status of one fulfillment."""
     from parcelhook.statuses import forward
 
-    at_wix = store.wix.list_fulfillments(order).fulfillments
+    at_wix = _listed(store, order)
     if not at_wix:
         msg = f"order {order} has no fulfillment yet"
         raise InputError(msg, field="ORDER", what_to_do="Ship it first, with parcelhook fulfill.")

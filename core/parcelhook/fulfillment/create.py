@@ -113,7 +113,7 @@ def _without_link(store: Store, row: ShipmentRow, error: ParcelhookError) -> Out
         due_at = store.clock() + timedelta(seconds=wait)
         store.ledger.shipments.move(moves.wait_for_link(row, reason=error.message, due_at=due_at))
         return Outcome.WAITING
-    hint = error.what_to_do or "Give the complete link with --url and another --key, or mend the plug-in."
+    hint = error.what_to_do or "Give the complete link with --url, or mend the plug-in, and run the same command again."
     store.ledger.shipments.move(moves.needs_review(row, reason=error.message, what_to_do=hint))
     return Outcome.REVIEW
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from parcelhook.carrier import Carrier
-from parcelhook.errors import InvalidTrackingLink
+from parcelhook.errors import HookFailed, InvalidTrackingLink
 from parcelhook.links import checked_link, tracking_link
 from parcelhook.models import Shipment
 from parcelhook.numbers import for_links
@@ -47,7 +47,11 @@ def carrier_link(registry: Registry, carrier: Carrier, shipment: Shipment, *, al
     """Give the carrier's own link: the hook's, else the template's; an error of the hook is never papered over."""
     from_hook = registry.resolve_tracking_url(shipment)
     if from_hook is not None:
-        return checked_link(from_hook, carrier=carrier, allow_loopback=allow_loopback)
+        try:
+            return checked_link(from_hook, carrier=carrier, allow_loopback=allow_loopback)
+        except InvalidTrackingLink as error:
+            msg = f"{carrier.name}: the link its plug-in gave cannot be used: {error.message}"
+            raise HookFailed(msg, carrier=carrier.id, operation=LINK, what_to_do=error.what_to_do) from error
     url = tracking_link(
         carrier,
         for_links(carrier, shipment.tracking_number),
