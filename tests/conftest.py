@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,13 +11,26 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from hypothesis import settings
+
+from parcelhook.logs import HANDLER
 
 POSTGRES = "postgresql://root@127.0.0.1:5432/test"
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Leave logging as it was: a service that ran in this process set it up for all that comes after."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if each.name == HANDLER]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

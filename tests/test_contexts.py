@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 import structlog
@@ -48,12 +48,11 @@ def test_a_host_is_a_setting_where_the_carrier_asks_for_one(model: type[BaseMode
 
 
 @pytest.fixture
-def logged() -> Iterator[LogCapture]:
-    """Configure structlog as a program would, and forget it afterwards."""
+def logged() -> LogCapture:
+    """Configure structlog as a program would."""
     capture = LogCapture()
     structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
+    return capture
 
 
 def test_a_hook_logs_where_the_operator_wants_it(logged: LogCapture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,19 +18,15 @@ Written = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
-    """Give what reads the lines on stderr; logging is as before afterwards."""
+def written(capsys: pytest.CaptureFixture[str]) -> Written:
+    """Give what reads the lines on stderr."""
 
     def read() -> list[dict[str, Any]]:
         out, err = capsys.readouterr()
         assert out == ""
         return [json.loads(line) for line in err.splitlines()]
 
-    yield read
-    structlog.reset_defaults()
-    root = logging.getLogger()
-    for handler in [each for each in root.handlers if each.name == logs.HANDLER]:
-        root.removeHandler(handler)
+    return read
 
 
 def failing() -> None:
