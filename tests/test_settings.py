@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcelhook.errors import ConfigurationError, InputError
-from parcelhook.settings import Rule, Settings, Store, is_loopback
+from parcelhook.links import is_loopback
+from parcelhook.settings import Rule, Settings, Store
 
 SECRET = "s3cret-value-4711"
 APP = {

@@ -44,6 +44,9 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+WixProvider: TypeAlias = Literal["fedex", "ups", "usps", "dhl", "canadaPost"]
+"""The providers whose tracking link Wix builds itself, spelt as Wix takes them (Wix, "Order Fulfillments")."""
+
 Pattern: TypeAlias = Annotated[str, AfterValidator(_compiles)]
 
 
@@ -184,7 +187,7 @@ class Carrier(Model):
     id: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     countries: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ()
-    wix_provider: Literal["fedex", "ups", "usps", "dhl", "canadaPost"] | None = None
+    wix_provider: WixProvider | None = None
     link: str | None = None
     landing_page: str | None = None
     link_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")], ...] = ()

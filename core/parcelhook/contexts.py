@@ -115,7 +115,7 @@ class ContextFactory:
         host = self._settings.get(carrier.id, {}).get("host")
         if host is None:
             return None
-        from parcelhook.http import is_loopback  # noqa: PLC0415 - as above
+        from parcelhook.links import is_loopback  # noqa: PLC0415 - as above
 
         parts = urlsplit(host) if isinstance(host, str) else urlsplit("")
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))

@@ -7,7 +7,6 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -17,6 +16,7 @@ from parcelhook.answer import Answer, refusal
 from parcelhook.context import Json, Query
 from parcelhook.errors import CarrierError, CarrierRefused, CarrierThrottled, CarrierUnavailable, CarrierUnreadable
 from parcelhook.inflate import Inflater, UnknownCoding
+from parcelhook.links import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -259,14 +259,6 @@ def origin(url: str) -> tuple[str, str, int]:
     """Give scheme, host and port of a URL, in lower case and with the default port filled in."""
     parts = urlsplit(url)
     return parts.scheme.lower(), (parts.hostname or "").lower(), parts.port or (80 if parts.scheme == "http" else 443)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine: ``localhost``, 127.0.0.0/8 or ::1."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _named(request: httpx.Request) -> str:

@@ -58,7 +58,7 @@ def checked_link(
     may hold a token.
     """
     parts = _split(url, field)
-    if parts.scheme == "http" and allow_loopback and _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and allow_loopback and is_loopback(parts.hostname or ""):
         return url
     if parts.scheme != "https":
         raise _refused(field, f"begins with {parts.scheme or 'no scheme'}", "Give a link that begins with https://.")
@@ -104,11 +104,12 @@ def _is_host(host: str) -> bool:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine: ``localhost`` in any case, 127.0.0.0/8 or ::1."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host.lower() == "localhost"
 
 
 def _refused(field: str, what: str, what_to_do: str) -> InvalidTrackingLink:

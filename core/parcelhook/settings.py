@@ -21,7 +21,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -41,6 +40,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from parcelhook.errors import ConfigurationError, InputError
+from parcelhook.links import is_loopback
 from parcelhook.settings_sources import WIX_VARIABLES, EnvironmentSource, FileSource, Location
 
 APP_FIELDS: Final = ("app_id", "app_secret", "instance_id")
@@ -251,14 +251,6 @@ class Settings(BaseSettings):
         """Give what is configured for a carrier, the store's own account laid over the common one."""
         own = self.stores[store].carriers if store is not None and store in self.stores else {}
         return {**self.carriers.get(carrier, {}), **own.get(carrier, {})}
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def did_you_mean(word: str, known: Mapping[str, object]) -> str:

@@ -54,7 +54,10 @@ class WixStatus(StrEnum):
     FULFILLED = "Fulfilled"
 
 
-_WIX_ORDER: Final[Mapping[str, int]] = {status.value: place for place, status in enumerate(WixStatus)}
+WIX_STATUSES: Final = tuple(status.value for status in WixStatus)
+"""A fulfillment's statuses at Wix in their usual order, as plain text; anything else is refused there."""
+
+_WIX_ORDER: Final[Mapping[str, int]] = {status: place for place, status in enumerate(WIX_STATUSES)}
 _ON_WIX: Final[Mapping[Status, WixStatus]] = {
     Status.PRE_TRANSIT: WixStatus.READY,
     Status.PICKED_UP: WixStatus.IN_DELIVERY,

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from parcelhook.cli.pursuit import Pursued
     from parcelhook.ledger import ShipmentRow
 
-OPEN = frozenset({"WAITING_LINK", "READY", "SENDING"})
-"""The states in which something is to be done about a shipment."""
-
 
 @click.command(cls=Command)
 @click.argument("order", required=False)
@@ -70,7 +67,7 @@ def _fulfill(
     items: Mapping[str, int | None],
     key: str | None,
 ) -> int:
-    from parcelhook.cli.pursuit import Pursued, pursue
+    from parcelhook.cli.pursuit import FLOWS, Pursued, pursue
     from parcelhook.fulfillment.intake import Wish, take_in
     from parcelhook.numbers import matches
 
@@ -80,7 +77,7 @@ def _fulfill(
         row, _ = take_in(store, wish)
         if not matches(store.registry.carrier(row.carrier), row.tracking_number):
             warn(f"{row.tracking_number} does not look like a number of {row.carrier}")
-        if row.state.value in OPEN:
+        if row.state in FLOWS:
             with installation.engine([store]) as engine:
                 pursued = pursue(store, row, run=engine.run, tell=lambda text: click.echo(text, err=True))
         else:
@@ -106,7 +103,9 @@ def _items(items: tuple[str, ...]) -> dict[str, int | None]:
 
 def _what_to_do(row: ShipmentRow) -> str:
     """Say what helps with a shipment that is not created."""
-    if row.state.value not in OPEN or row.what_to_do:
+    from parcelhook.cli.pursuit import FLOWS
+
+    if row.state not in FLOWS or row.what_to_do:
         return row.what_to_do
     if row.due_at is None:
         return "Another process is at it: run the same command again to see how it ended."

@@ -14,6 +14,7 @@ from parcelhook.ledger import ShipmentRow, State, moves
 PATIENCE: Final = timedelta(seconds=30)
 LOOK_AGAIN_AFTER: Final = 0.1
 FLOWS: Final[Mapping[State, str]] = {State.SENDING: "settle", State.READY: "send", State.WAITING_LINK: "send"}
+"""The states in which something is to be done about a shipment, and the flow that does it."""
 
 HELD: Final = "Another process is at this shipment; waiting for it, or for its claim to end if it is no more."
 LEFT_BEHIND: Final = "An earlier process left open whether Wix has this; waiting until Wix can be asked."

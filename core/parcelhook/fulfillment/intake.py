@@ -75,13 +75,11 @@ def _shipment(store: Store, wish: Wish) -> NewShipment:
     if wish.parcels[0][1] is None and not can_link(store.registry, carrier):
         msg = f"{carrier.name} has no tracking page that parcelhook knows, and Wix needs a link for it"
         raise InvalidTrackingLink(msg, field="url", what_to_do="Give the complete link with the number.")
-    parcels = []
+    parcels, local = [], store.wix.is_loopback
     for number, url in wish.parcels:
         given = as_given(number)
-        link = None
-        if url is not None:
-            link = checked_link(url, carrier=carrier, allow_loopback=store.wix.is_loopback, field="url")
-        parcels.append(NewParcel(number=given, tracking_url=link or ""))
+        link = "" if url is None else checked_link(url, carrier=carrier, allow_loopback=local, field="url")
+        parcels.append(NewParcel(number=given, tracking_url=link))
     return NewShipment(
         store=store.id,
         order_id=checked_id(wish.order_id, field="order"),

@@ -18,9 +18,7 @@ from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
 from parcelhook.ledger.schema import shipment
 from parcelhook.ledger.states import FOLLOWERS, State
 from parcelhook.models import Reason, Status
-
-WIX_STATUSES: Final = ("Pending", "Accepted", "Ready", "In_Delivery", "Fulfilled")
-"""A fulfillment's status at Wix, in the order it moves (Wix: Order Fulfillments, ``status``)."""
+from parcelhook.statuses import WIX_STATUSES
 
 _CHUNK: Final = 200
 

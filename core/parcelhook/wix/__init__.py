@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from parcelhook.wix.client import WixClient as WixClient
     from parcelhook.wix.exchange import Patience as Patience
     from parcelhook.wix.fulfillments import PREDEFINED_PROVIDERS as PREDEFINED_PROVIDERS
-    from parcelhook.wix.fulfillments import WIX_STATUSES as WIX_STATUSES
     from parcelhook.wix.fulfillments import BulkItem as BulkItem
     from parcelhook.wix.fulfillments import BulkResult as BulkResult
     from parcelhook.wix.fulfillments import CreatedFulfillment as CreatedFulfillment
@@ -41,7 +40,6 @@ _HOMES = {
     "exchange": ("Patience",),
     "fulfillments": (
         "PREDEFINED_PROVIDERS",
-        "WIX_STATUSES",
         "BulkItem",
         "BulkResult",
         "CreatedFulfillment",

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from parcelhook import __version__
 from parcelhook.errors import ConfigurationError, InputError
+from parcelhook.links import is_loopback
 from parcelhook.wix.auth import ApiKey, OAuthCredentials
 from parcelhook.wix.exchange import Call, Exchange, Patience
 from parcelhook.wix.fulfillments import (
@@ -28,7 +29,7 @@ from parcelhook.wix.fulfillments import (
 )
 from parcelhook.wix.gate import CallGate
 from parcelhook.wix.orders import WixOrder
-from parcelhook.wix.transport import HttpLine, is_loopback
+from parcelhook.wix.transport import HttpLine
 from parcelhook.wix.wire import JsonObject, checked_id
 
 WIX_URL: Final = "https://www.wixapis.com"

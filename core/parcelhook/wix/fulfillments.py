@@ -6,19 +6,18 @@ Source: Wix, "Order Fulfillments" (Create, Bulk Create, Update, List).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from parcelhook.carrier import WixProvider
 from parcelhook.errors import InputError, InvalidTrackingLink
 from parcelhook.models import Model, ShipmentItem
+from parcelhook.statuses import WIX_STATUSES
 from parcelhook.wix.wire import JsonObject, UtcTime, Wire, checked_id
 
-PREDEFINED_PROVIDERS: Final = frozenset({"fedex", "ups", "usps", "dhl", "canadaPost"})
+PREDEFINED_PROVIDERS: Final = frozenset(get_args(WixProvider))
 """The providers whose tracking link Wix builds itself; spelt exactly so."""
-
-WIX_STATUSES: Final = ("Pending", "Accepted", "Ready", "In_Delivery", "Fulfilled")
-"""A fulfillment's statuses in their usual order; spelt exactly so, anything else is refused."""
 
 
 class FulfillmentItem(Wire):

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from pydantic import JsonValue, ValidationError
 
+from parcelhook.answer import seconds_until_retry
 from parcelhook.errors import (
     TrackingNumberExists,
     WixConflict,
@@ -123,7 +122,7 @@ def read_object(answer: Answer, *, operation: str, secrets: Sequence[str] = ()) 
         request_id=answer.request_id,
         code=_presentable(body.details.application_error.code or body.error, secrets),
         fields=[_presentable(each.field, secrets) for each in body.details.validation_error.field_violations],
-        retry_after=_retry_after(answer.headers.get("retry-after", "")),
+        retry_after=seconds_until_retry(answer.headers.get("retry-after", "")),
         what_to_do=what_to_do,
     )
 
@@ -176,14 +175,3 @@ def _presentable(text: str, secrets: Sequence[str]) -> str:
     text = _EMAIL.sub("[e-mail]", " ".join(text.split()))
     text = "".join(character for character in text if character.isprintable())
     return text if len(text) <= _DESCRIPTION_LENGTH else text[: _DESCRIPTION_LENGTH - 1] + "…"
-
-
-def _retry_after(value: str) -> float | None:
-    """Read seconds, or a date, out of Retry-After; None without one that makes sense."""
-    if re.fullmatch(r"[0-9]{1,6}", value):
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 from math import inf
 from ssl import SSLContext
 from typing import Any
@@ -18,6 +17,7 @@ import httpcore
 import httpx
 
 from parcelhook.errors import WixNoAnswer, WixUnreachable, WixUnreadable
+from parcelhook.links import is_loopback
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CONNECTIONS = 20
@@ -116,14 +116,6 @@ def _proxy_of(url: httpx.URL) -> httpx.Proxy | None:
     """Give the proxy the environment names for a URL (HTTPS_PROXY, NO_PROXY); none for this machine's own."""
     proxy = getproxies().get(url.scheme)
     return httpx.Proxy(proxy) if proxy and not is_loopback(url.host) and not proxy_bypass(url.host) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @cache
