@@ -32,29 +32,34 @@ def attach(
     shipments: Sequence[tuple[ShipmentRow, Sequence[NewParcel]]],
     *,
     now: datetime,
-) -> None:
-    """Tie parcels to shipments, in place of those they had; a number that is known is the same parcel."""
+) -> dict[str, tuple[ShipmentParcel, ...]]:
+    """Tie parcels to shipments, in place of those they had, and give them by shipment id.
+
+    A number that is known is the same parcel.
+    """
     wanted = {_key(row, new): (row, new) for row, parcels in shipments for new in parcels}
-    ids = _parcel_ids(connection, database, wanted, now=now)
-    _clear(connection, shipment_parcel, [row for row, _ in shipments])
+    known = _made_known(connection, database, wanted, now=now)
+    _clear(connection, shipment_parcel, [row for row, _ in shipments if row.parcels])
+    tied = {row.id: _tied(row, parcels, known) for row, parcels in shipments}
     links = [
         {
-            "store": row.store,
-            "shipment_id": row.id,
-            "parcel_id": ids[_key(row, new)],
-            "position": position,
-            "tracking_url": new.tracking_url,
+            "store": each.store,
+            "shipment_id": each.shipment_id,
+            "parcel_id": each.id,
+            "position": each.position,
+            "tracking_url": each.tracking_url,
         }
-        for row, parcels in shipments
-        for position, new in enumerate(parcels)
+        for parcels in tied.values()
+        for each in parcels
     ]
     if links:
-        connection.execute(database.insert_new(shipment_parcel), links)
+        connection.execute(sa.insert(shipment_parcel), links)
+    return tied
 
 
 def put_items(connection: sa.Connection, shipments: Sequence[tuple[ShipmentRow, Sequence[ShipmentItem]]]) -> None:
     """Write the items of shipments, in place of those they had."""
-    _clear(connection, shipment_item, [row for row, _ in shipments])
+    _clear(connection, shipment_item, [row for row, _ in shipments if row.items])
     rows = [
         {
             "store": row.store,
@@ -123,15 +128,28 @@ def _key(row: ShipmentRow, new: NewParcel) -> _Key:
     return (row.store, row.carrier, row.account, new.number_normalised)
 
 
-def _parcel_ids(
+def _tied(
+    row: ShipmentRow, parcels: Sequence[NewParcel], known: dict[_Key, dict[str, Any]]
+) -> tuple[ShipmentParcel, ...]:
+    """Give a shipment's parcels in their order; a number that is there twice is one parcel."""
+    first: dict[_Key, NewParcel] = {}
+    for new in parcels:
+        first.setdefault(_key(row, new), new)
+    return tuple(
+        ShipmentParcel(**known[key], shipment_id=row.id, position=position, tracking_url=new.tracking_url)
+        for position, (key, new) in enumerate(first.items())
+    )
+
+
+def _made_known(
     connection: sa.Connection, database: Database, wanted: dict[_Key, tuple[ShipmentRow, NewParcel]], *, now: datetime
-) -> dict[_Key, str]:
-    """Find or make the parcel of each number, and give its id."""
+) -> dict[_Key, dict[str, Any]]:
+    """Find or make the parcel of each number, and give it."""
     known = _latest(connection, wanted)
     fresh = []
     for key, (row, new) in sorted(wanted.items(), key=lambda entry: entry[0]):
         latest = known.get(key)
-        if latest and not (latest.status in _ENDED and latest.created_at < now - REUSED_AFTER):
+        if latest and not (latest["status"] in _ENDED and latest["created_at"] < now - REUSED_AFTER):
             continue
         fresh.append(
             {
@@ -141,7 +159,7 @@ def _parcel_ids(
                 "account": row.account,
                 "number": new.number,
                 "number_normalised": new.number_normalised,
-                "generation": latest.generation + 1 if latest else 1,
+                "generation": latest["generation"] + 1 if latest else 1,
                 "ship_date": new.ship_date,
                 "postal_code": row.postal_code,
                 "country": row.country,
@@ -153,22 +171,15 @@ def _parcel_ids(
         connection.execute(database.insert_new(parcel), fresh)
         # Read again: another process may have made the same parcel a moment earlier.
         known = _latest(connection, wanted)
-    return {key: latest.id for key, latest in known.items()}
+    return known
 
 
-def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, sa.Row[*tuple[Any, ...]]]:
+def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dict[str, Any]]:
+    if not keys:
+        return {}
     column = parcel.c
     query = (
-        sa.select(
-            column.store,
-            column.carrier,
-            column.account,
-            column.number_normalised,
-            column.generation,
-            column.id,
-            column.status,
-            column.created_at,
-        )
+        sa.select(parcel)
         # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
         .where(
             column.store.in_({key[0] for key in keys}),
@@ -179,8 +190,8 @@ def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, sa.
         .order_by(column.generation)
     )
     latest = {}
-    for row in connection.execute(query):
-        key = (row.store, row.carrier, row.account, row.number_normalised)
+    for row in connection.execute(query).mappings():
+        key = (row["store"], row["carrier"], row["account"], row["number_normalised"])
         if key in keys:
-            latest[key] = row
+            latest[key] = dict(row)
     return latest

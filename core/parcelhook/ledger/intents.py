@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -20,10 +21,28 @@ from parcelhook.models import Status
 _Identity: TypeAlias = tuple[str, str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds what is added, and until when."""
+
+    owner: str
+    until: datetime
+
+
 def add(
-    connection: sa.Connection, database: Database, news: Sequence[NewShipment], *, again: bool, now: datetime
+    connection: sa.Connection,
+    database: Database,
+    news: Sequence[NewShipment],
+    *,
+    again: bool,
+    claim: Claim | None = None,
+    now: datetime,
 ) -> list[Added]:
-    """Add shipments, or find them under their keys; ``again`` starts a new generation after a deletion."""
+    """Add shipments, or find them under their keys; ``again`` starts a new generation after a deletion.
+
+    What is new is held by ``claim`` from its first moment, so that no other worker takes a part of what belongs
+    together.
+    """
     known = _latest(connection, news)
     fresh: dict[_Identity, tuple[NewShipment, int]] = {}
     for new in news:
@@ -32,16 +51,18 @@ def add(
             fresh.setdefault(_identity(new), (new, 1))
         elif again and latest.state is State.DELETED:
             fresh.setdefault(_identity(new), (new, latest.generation + 1))
-    made = _insert(connection, database, list(fresh.values()), now=now)
-    if fresh:
-        # Read again: another process may have added the same intent a moment earlier.
+    made = _insert(connection, database, list(fresh.values()), claim=claim, now=now)
+    if len(made) < len(fresh):
+        # Another process added the same intent a moment earlier.
         known = _latest(connection, news)
-    rows = {row.id: row for row in read_shipments(connection, [row.id for row in known.values()])}
-    notices.write(connection, [notices.about(rows[its], kind="added", at=now) for its in made])
-    return _answers(news, {identity: rows[row.id] for identity, row in known.items()}, made=made)
+    its = {_identity_of(row): row for row in made}
+    found = read_shipments(connection, [row.id for identity, row in known.items() if identity not in its])
+    its |= {_identity_of(row): row for row in found}
+    notices.write(connection, [notices.about(row, kind="added", at=now) for row in made])
+    return _answers(news, its, made={row.id for row in made})
 
 
-def _answers(news: Sequence[NewShipment], rows: dict[_Identity, ShipmentRow], *, made: Sequence[str]) -> list[Added]:
+def _answers(news: Sequence[NewShipment], rows: dict[_Identity, ShipmentRow], *, made: set[str]) -> list[Added]:
     """Tell each request what it came to; only the first for a key can have made it."""
     unclaimed = set(made)
     answers = []
@@ -54,22 +75,37 @@ def _answers(news: Sequence[NewShipment], rows: dict[_Identity, ShipmentRow], *,
 
 
 def _insert(
-    connection: sa.Connection, database: Database, fresh: Sequence[tuple[NewShipment, int]], *, now: datetime
-) -> list[str]:
-    """Insert shipments with their items and parcels; give the ids of those nobody else added first."""
+    connection: sa.Connection,
+    database: Database,
+    fresh: Sequence[tuple[NewShipment, int]],
+    *,
+    claim: Claim | None,
+    now: datetime,
+) -> list[ShipmentRow]:
+    """Insert shipments with their items and parcels; give those that nobody else added first."""
     if not fresh:
         return []
-    values = [_values(new, generation=generation, now=now) for new, generation in fresh]
+    rows = [(_row(new, generation=generation, claim=claim, now=now), new) for new, generation in fresh]
     # In the order of their keys, so that two processes never wait for each other in a circle.
-    ordered = sorted(values, key=lambda row: (row["store"], row["order_id"], row["intent_key"]))
-    insert = database.insert_new(shipment).values(ordered).returning(shipment.c.id)
-    inserted = set(connection.execute(insert).scalars())
-    mine = [(row["id"], new) for row, (new, _) in zip(values, fresh, strict=True) if row["id"] in inserted]
-    made = [its for its, _ in mine]
-    rows = read_shipments(connection, made)
-    put_items(connection, [(row, new.items) for row, (_, new) in zip(rows, mine, strict=True)])
-    attach(connection, database, [(row, new.parcels) for row, (_, new) in zip(rows, mine, strict=True)], now=now)
-    return made
+    rows.sort(key=lambda each: _identity_of(each[0]))
+    connection.execute(database.insert_new(shipment), [_columns(row) for row, _ in rows])
+    inserted = set(_present(connection, [row.id for row, _ in rows]))
+    mine = [(row, new) for row, new in rows if row.id in inserted]
+    put_items(connection, [(row, new.items) for row, new in mine])
+    parcels = attach(connection, database, [(row, new.parcels) for row, new in mine], now=now)
+    return [replace(row, items=new.items, parcels=parcels[row.id]) for row, new in mine]
+
+
+def _present(connection: sa.Connection, ids: Sequence[str]) -> Sequence[str]:
+    return connection.execute(sa.select(shipment.c.id).where(shipment.c.id.in_(ids))).scalars().all()
+
+
+def _columns(row: ShipmentRow) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in shipment.c}
+
+
+def _identity_of(row: ShipmentRow) -> _Identity:
+    return (row.store, row.order_id, row.intent_key)
 
 
 def _identity(new: NewShipment) -> _Identity:
@@ -89,27 +125,40 @@ def _latest(connection: sa.Connection, news: Sequence[NewShipment]) -> dict[_Ide
     return {identity: found for identity, found in latest.items() if identity in identities}
 
 
-def _values(new: NewShipment, *, generation: int, now: datetime) -> dict[str, Any]:
-    return {
-        "store": new.store,
-        "id": ordered_id(),
-        "order_id": new.order_id,
-        "order_number": new.order_number,
-        "intent_key": new.intent_key,
-        "generation": generation,
-        "carrier": new.carrier,
-        "account": new.account,
-        "provider": new.provider,
-        "tracking_url": new.tracking_url,
-        "link_source": new.link_source,
-        "state": new.state,
-        "status": Status.UNKNOWN,
-        "source": new.source,
-        "due_at": new.due_at,
-        "body_hash": new.body_hash,
-        "postal_code": new.postal_code,
-        "country": new.country,
-        "created_at": now,
-        "updated_at": now,
-        "version": 1,
-    }
+def _row(new: NewShipment, *, generation: int, claim: Claim | None, now: datetime) -> ShipmentRow:
+    return ShipmentRow(
+        store=new.store,
+        id=ordered_id(),
+        order_id=new.order_id,
+        order_number=new.order_number,
+        intent_key=new.intent_key,
+        generation=generation,
+        carrier=new.carrier,
+        account=new.account,
+        provider=new.provider,
+        tracking_url=new.tracking_url,
+        link_source=new.link_source,
+        state=new.state,
+        fulfillment_id=None,
+        wix_status=None,
+        wanted_wix_status=None,
+        pushed_at=None,
+        status=Status.UNKNOWN,
+        reason=None,
+        send_before=None,
+        sent_at=None,
+        claimed_by=claim.owner if claim else None,
+        claimed_until=claim.until if claim else None,
+        due_at=new.due_at,
+        attempts=0,
+        ambiguous=0,
+        error="",
+        what_to_do="",
+        source=new.source,
+        body_hash=new.body_hash,
+        postal_code=new.postal_code,
+        country=new.country,
+        created_at=now,
+        updated_at=now,
+        version=1,
+    )

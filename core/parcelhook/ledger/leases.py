@@ -25,13 +25,18 @@ def take(
     owner: str,
     until: datetime,
     limit: int,
+    is_held: bool = False,
     now: datetime,
 ) -> list[ShipmentRow]:
-    """Give the owner shipments that are due and that nobody holds, in one statement; ``first`` orders them."""
+    """Give the owner shipments that are due and that nobody holds, in one statement; ``first`` orders them.
+
+    With ``is_held``, those are among them that the owner holds already.
+    """
     column = shipment.c
+    is_free = sa.and_(*_free(now))
     chosen = (
         sa.select(column.id)
-        .where(column.store == store, *wanted, *_free(now))
+        .where(column.store == store, *wanted, sa.or_(is_free, column.claimed_by == owner) if is_held else is_free)
         .order_by(*first)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from parcelhook.ledger.rows import NewParcel, NewShipment, ShipmentRow
-from parcelhook.ledger.schema import shipment
 from parcelhook.ledger.states import State
 from parcelhook.models import ShipmentItem
 
@@ -142,7 +139,6 @@ def created(
         "fulfillment_id": fulfillment_id,
         "wix_status": wix_status,
         "tracking_url": tracking_url or row.tracking_url,
-        "wanted_wix_status": sa.func.nullif(shipment.c.wanted_wix_status, wix_status),
     }
     return Move(
         row=row,
@@ -179,11 +175,7 @@ def deleted(row: ShipmentRow, *, reason: str) -> Move:
 
 def pushed(row: ShipmentRow, *, wix_status: str) -> Move:
     """Note that Wix was told a status; one that is wanted since then stays wanted."""
-    changes = {
-        "wix_status": wix_status,
-        "wanted_wix_status": sa.func.nullif(shipment.c.wanted_wix_status, wix_status),
-        "attempts": 0,
-    }
+    changes = {"wix_status": wix_status, "attempts": 0}
     return Move(row=row, to=State.CREATED, kind="pushed", detail=wix_status, changes=changes, stamps=("pushed_at",))
 
 

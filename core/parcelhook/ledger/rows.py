@@ -187,6 +187,19 @@ class ShipmentRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a shipment stands: what became of it, and when something may be done about it."""
+
+    id: str
+    state: State
+    fulfillment_id: str | None
+    error: str
+    what_to_do: str
+    due_at: datetime | None
+    claimed_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
     """What adding a shipment came to: the shipment under that key, and whether it is new or has another body."""
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from parcelhook.errors import InputError, KeyReused, ShipmentChanged, WrongState
-from parcelhook.ledger import intents, leases, notices
-from parcelhook.ledger.attachment import attach, put_items, read_shipments
+from parcelhook.ledger import intents, leases, movements, notices
+from parcelhook.ledger.attachment import read_shipments
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.moves import Move
-from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
+from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow, Standing
 from parcelhook.ledger.schema import shipment
 from parcelhook.ledger.states import FOLLOWERS, State
 from parcelhook.models import Reason, Status
@@ -44,13 +44,20 @@ class Shipments:
             )
         return added.shipment, added.is_new
 
-    def add_all(self, news: Sequence[NewShipment], *, again: bool = False) -> list[Added]:
-        """Add shipments as ``add`` does, a few hundred a transaction; a conflict is told, not raised."""
+    def add_all(
+        self, news: Sequence[NewShipment], *, again: bool = False, owner: str = "", lease_seconds: float = 0.0
+    ) -> list[Added]:
+        """Add shipments as ``add`` does, a few hundred a transaction; a conflict is told, not raised.
+
+        With ``owner``, what is new is claimed at once, as ``claim`` would.
+        """
         added: list[Added] = []
         for start in range(0, len(news), _CHUNK):
+            now = self._clock()
+            claim = intents.Claim(owner, now + timedelta(seconds=lease_seconds)) if owner else None
             with self._database.write() as connection:
                 chunk = news[start : start + _CHUNK]
-                added += intents.add(connection, self._database, chunk, again=again, now=self._clock())
+                added += intents.add(connection, self._database, chunk, again=again, claim=claim, now=now)
         return added
 
     def get(self, shipment_id: str) -> ShipmentRow:
@@ -67,6 +74,7 @@ class Shipments:
         store: str | None = None,
         states: Collection[State] = (),
         order_id: str | None = None,
+        order_ids: Collection[str] | None = None,
         latest_first: bool = False,
         limit: int = 1000,
         offset: int = 0,
@@ -81,8 +89,19 @@ class Shipments:
             query = query.where(shipment.c.state.in_(states))
         if order_id is not None:
             query = query.where(shipment.c.order_id == order_id)
+        if order_ids is not None:
+            query = query.where(shipment.c.order_id.in_(order_ids))
         with self._database.read() as connection:
             return read_shipments(connection, connection.execute(query).scalars().all())
+
+    def standing(self, ids: Collection[str]) -> dict[str, Standing]:
+        """Read of up to a few hundred shipments just what tells how they stand, by id."""
+        row = shipment.c
+        query = sa.select(
+            row.id, row.state, row.fulfillment_id, row.error, row.what_to_do, row.due_at, row.claimed_until
+        ).where(row.id.in_(ids))
+        with self._database.read() as connection:
+            return {found["id"]: Standing(**found) for found in connection.execute(query).mappings()}
 
     def claim(
         self,
@@ -94,11 +113,12 @@ class Shipments:
         limit: int = 100,
         ids: Collection[str] | None = None,
         is_timed: bool = False,
+        is_held: bool = False,
     ) -> list[ShipmentRow]:
         """Take shipments that are due and that nobody holds; no two owners ever get the same one.
 
         One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in
-        time loses what it holds: its moves then do nothing.
+        time loses what it holds: its moves then do nothing. ``is_held`` gives also what the owner holds already.
         """
         wanted = [shipment.c.state.in_(states)]
         if ids is not None:
@@ -106,7 +126,9 @@ class Shipments:
         if is_timed:
             wanted.append(shipment.c.due_at.is_not(None))
         first = (shipment.c.created_at, shipment.c.id)
-        return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
+        return self._claim(
+            store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit, is_held=is_held
+        )
 
     def claim_pushes(self, store: str, *, owner: str, lease_seconds: float, limit: int = 100) -> list[ShipmentRow]:
         """Take created shipments whose status Wix is still to be told, ``Fulfilled`` first."""
@@ -162,19 +184,14 @@ class Shipments:
             if move.to not in FOLLOWERS[move.row.state]:
                 msg = f"shipment {move.row.id} is {move.row.state} and cannot become {move.to}"
                 raise WrongState(msg, field="state")
-        now = self._clock()
         with self._database.write() as connection:
             # By id, so that two processes that move the same shipments never wait for each other in a circle.
-            done = [move for move in sorted(moves, key=lambda each: each.row.id) if _apply(connection, move, now=now)]
-            replaced = [(move.row, move.parcels) for move in done if move.parcels is not None]
-            if replaced:
-                rows = {row.id: row for row in read_shipments(connection, [row.id for row, _ in replaced])}
-                attach(connection, self._database, [(rows[row.id], parcels) for row, parcels in replaced], now=now)
-            put_items(connection, [(move.row, move.items) for move in done if move.items is not None])
-            moved = {row.id: row for row in read_shipments(connection, [move.row.id for move in done])}
-            ordered = [move for move in moves if move.row.id in moved]
-            notices.write(connection, [_notice(moved[move.row.id], move, at=now) for move in ordered])
-        return [moved[move.row.id] for move in ordered]
+            ordered = sorted(moves, key=lambda each: each.row.id)
+            moved = movements.carry_out(connection, self._database, ordered, now=self._clock())
+            done = [move for move in moves if move.row.id in moved]
+            at = self._clock()
+            notices.write(connection, [_notice(moved[move.row.id], move, at=at) for move in done])
+        return [moved[move.row.id] for move in done]
 
     def set_status(
         self, shipment_id: str, *, status: Status, reason: Reason | None = None, wanted_wix_status: str | None = None
@@ -232,6 +249,7 @@ class Shipments:
         owner: str,
         lease_seconds: float,
         limit: int,
+        is_held: bool = False,
     ) -> list[ShipmentRow]:
         now = self._clock()
         with self._database.write() as connection:
@@ -243,6 +261,7 @@ class Shipments:
                 owner=owner,
                 until=now + timedelta(seconds=lease_seconds),
                 limit=limit,
+                is_held=is_held,
                 now=now,
             )
 
@@ -258,26 +277,6 @@ def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, .
 def _unknown(shipment_id: str) -> InputError:
     msg = f"no shipment has the id {shipment_id}"
     return InputError(msg, field="id", what_to_do="See parcelhook shipments.")
-
-
-def _apply(connection: sa.Connection, move: Move, *, now: datetime) -> bool:
-    """Change the row if it is still the one the move starts from."""
-    values: dict[str, object] = {
-        "send_before": None,
-        "due_at": None,
-        "error": "",
-        "what_to_do": "",
-        **move.changes,
-        **dict.fromkeys(move.stamps, now),
-        "state": move.to,
-        "updated_at": now,
-        "version": move.row.version + 1,
-    }
-    if not move.keeps_claim:
-        values |= {"claimed_by": None, "claimed_until": None}
-    row = shipment.c
-    change = sa.update(shipment).where(row.id == move.row.id, row.version == move.row.version).values(values)
-    return connection.execute(change).rowcount == 1
 
 
 def _notice(row: ShipmentRow, move: Move, *, at: datetime) -> dict[str, object]:

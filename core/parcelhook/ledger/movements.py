@@ -1,0 +1,73 @@
+"""Moves carried out, many at once: the rows that are still the ones the moves start from, and nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from parcelhook.ledger.attachment import attach, put_items
+from parcelhook.ledger.database import Database
+from parcelhook.ledger.moves import Move
+from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.schema import shipment
+
+
+def carry_out(
+    connection: sa.Connection, database: Database, moves: Sequence[Move], *, now: datetime
+) -> dict[str, ShipmentRow]:
+    """Move shipments and give them as they are now, by id; one that was changed since it was read is left out."""
+    present = _present(connection, [move.row.id for move in moves])
+    done = [move for move in moves if move.row.id in present and present[move.row.id].version == move.row.version]
+    changes = {move.row.id: _changes(move, present[move.row.id].wanted_wix_status, now=now) for move in done}
+    _update(connection, changes)
+    moved = {move.row.id: replace(move.row, **changes[move.row.id]) for move in done}
+    replaced = [(moved[move.row.id], move.parcels) for move in done if move.parcels is not None]
+    parcels = attach(connection, database, replaced, now=now) if replaced else {}
+    put_items(connection, [(move.row, move.items) for move in done if move.items is not None])
+    items = {move.row.id: move.items for move in done if move.items is not None}
+    return {
+        its: replace(row, parcels=parcels.get(its, row.parcels), items=items.get(its, row.items))
+        for its, row in moved.items()
+    }
+
+
+def _present(connection: sa.Connection, ids: Sequence[str]) -> dict[str, sa.Row[tuple[str, int, str | None]]]:
+    row = shipment.c
+    query = sa.select(row.id, row.version, row.wanted_wix_status).where(row.id.in_(ids)).order_by(row.id)
+    return {found.id: found for found in connection.execute(query.with_for_update())}
+
+
+def _changes(move: Move, wanted_wix_status: str | None, *, now: datetime) -> dict[str, Any]:
+    """Give the columns that a move changes; a status that Wix has is wanted no longer."""
+    values: dict[str, Any] = {
+        "send_before": None,
+        "due_at": None,
+        "error": "",
+        "what_to_do": "",
+        **move.changes,
+        **dict.fromkeys(move.stamps, now),
+        "state": move.to,
+        "updated_at": now,
+        "version": move.row.version + 1,
+    }
+    if not move.keeps_claim:
+        values |= {"claimed_by": None, "claimed_until": None}
+    if "wix_status" in values:
+        values["wanted_wix_status"] = None if wanted_wix_status == values["wix_status"] else wanted_wix_status
+    return values
+
+
+def _update(connection: sa.Connection, changes: dict[str, dict[str, Any]]) -> None:
+    """Write the changes, all that concern the same columns in one statement."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for its, values in changes.items():
+        alike[tuple(values)].append({"its": its, **{f"new_{name}": value for name, value in values.items()}})
+    for names, rows in alike.items():
+        values = {name: sa.bindparam(f"new_{name}", type_=shipment.c[name].type) for name in names}
+        change = sa.update(shipment).where(shipment.c.id == sa.bindparam("its")).values(values)
+        connection.execute(change, rows)
