@@ -27,7 +27,7 @@ def use(ledger: Ledger) -> None:
     """Do what the flows do all day."""
     ledger.inbox.receive([EVENT])
     ledger.inbox.is_stale(EVENT)
-    ledger.inbox.is_due()
+    ledger.inbox.due_stores()
     for event in ledger.inbox.take(lease_seconds=60):
         ledger.inbox.finish(event, outcome="done")
     ledger.shipments.add_all([wanted("order-1"), wanted("order-2", "AC2")])

@@ -25,7 +25,7 @@ from parcelhook.errors import LedgerError
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 Flow: TypeAlias = Callable[..., Json]
 
-APPLICATION_VERSION: Final = "1"
+APPLICATION_VERSION: Final = "2"
 """Flows of every parcelhook with this version may carry on each other's work; raised when a flow's arguments change."""
 
 _current: Engine | None = None

@@ -36,14 +36,11 @@ class Flows:
             "reconcile": self.reconcile,
         }
 
-    def events(self) -> Json:
-        """Deal with webhook events that came in; give how many."""
-        ledger = next(iter(self._stores.values())).ledger
-        events = ledger.inbox.take(lease_seconds=EVENTS_LEASE_SECONDS)
-        for store_id, store in self._stores.items():
-            its = [event for event in events if event.store == store_id]
-            if its:
-                take_events(store, its)
+    def events(self, store: str) -> Json:
+        """Deal with webhook events of a store that came in; give how many."""
+        its = self._stores[store]
+        events = its.ledger.inbox.take(store=store, lease_seconds=EVENTS_LEASE_SECONDS)
+        take_events(its, events)
         return len(events)
 
     def book(self, store: str, shipment_ids: list[str] | None = None) -> Json:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,12 +21,19 @@ AFTER_ERROR: Final = timedelta(seconds=5)
 AFTER_ERROR_AT_MOST: Final = timedelta(minutes=5)
 SEND_STATES: Final = frozenset({State.READY, State.WAITING_LINK})
 
+LANES: Final = (("events", "reconcile", "settle", "send", "push"), ("book", "poll"))
+"""The flows of a store that go one after the other: a carrier that hangs holds up no call to Wix."""
+
+AT_ONCE: Final = 128
+"""How many lanes, of all stores, are worked on at once; one whose Wix hangs holds one of them for a while."""
+
 
 class Sweeper:
-    """Work through the stores in a thread of its own until it is stopped.
+    """Work through the stores, each in lanes of its own, until it is stopped.
 
     ``run`` runs a flow of the durable engine by name. ``looks_every`` says how often a store is looked through for what
-    no webhook told. A flow that fails for one store rests for a while, longer each time, and holds up nothing else.
+    no webhook told. A flow that fails for one store rests for a while, longer each time. One that hangs, or waits for
+    its site's budget, holds up its own lane and nothing else.
     """
 
     def __init__(
@@ -35,7 +44,9 @@ class Sweeper:
         self._looks_every = looks_every
         self._clock = stores[0].clock
         self._looked_at: dict[str, datetime] = {}
-        self._rests: dict[tuple[str, ...], tuple[datetime, timedelta]] = {}
+        self._rests: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
+        self._under_way: set[tuple[str, int]] = set()
+        self._workers = ThreadPoolExecutor(min(AT_ONCE, len(stores) * len(LANES)), thread_name_prefix="sweeper")
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sweeper", daemon=True)
@@ -50,57 +61,82 @@ class Sweeper:
         self._woken.set()
 
     def stop(self) -> None:
-        """Finish the flow under way, and no other."""
+        """Finish the flows under way, and no other."""
         self._stop.set()
         self._woken.set()
         self._thread.join()
+        self._workers.shutdown()
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a flow is under way."""
+        return bool(self._under_way)
 
     def sweep(self) -> bool:
-        """Do once whatever is due; tell whether there was anything."""
+        """Begin whatever is due in lanes that are free; tell whether there was anything."""
         ledger = self._stores[0].ledger
-        busy = ledger.inbox.is_due() and self._flow("events")
+        told = ledger.inbox.due_stores()
         polled = {group.store for group in ledger.parcels.due()}
+        began = False
         for store in self._stores:
-            busy |= self._sweep_store(store, polls=store.id in polled)
-        return busy
+            due = set(self._due(store, has_events=store.id in told, polls=store.id in polled))
+            for lane, flows in enumerate(LANES):
+                began |= self._begin(store, lane, [flow for flow in flows if flow in due])
+        return began
 
-    def _sweep_store(self, store: Store, *, polls: bool) -> bool:
+    def _due(self, store: Store, *, has_events: bool, polls: bool) -> Iterator[str]:
         last = self._looked_at.get(store.id)
-        if last is None or self._clock() - last >= self._looks_every(store):
-            began = self._clock()
-            self._flow("reconcile", store.id)
-            if ("reconcile", store.id) not in self._rests:
-                self._looked_at[store.id] = began
-        due = store.ledger.shipments.due(store.id)
+        states = store.ledger.shipments.due(store.id)
         if store.ledger.stores.get(store.id).paused:
-            due -= SEND_STATES | {State.WAITING_NUMBER}
+            states -= SEND_STATES | {State.WAITING_NUMBER}
         flows = {
-            "book": State.WAITING_NUMBER in due,
-            "settle": State.SENDING in due,
-            "send": bool(due & SEND_STATES),
-            "push": State.CREATED in due,
+            "events": has_events,
+            "reconcile": last is None or self._clock() - last >= self._looks_every(store),
+            "book": State.WAITING_NUMBER in states,
+            "settle": State.SENDING in states,
+            "send": bool(states & SEND_STATES),
+            "push": State.CREATED in states,
             "poll": polls,
         }
-        busy = False
-        for flow, is_due in flows.items():
-            busy |= is_due and self._flow(flow, store.id)
-        return busy
+        return (flow for flow, is_due in flows.items() if is_due and not self._rests_still(flow, store.id))
 
-    def _flow(self, name: str, *arguments: str) -> bool:
-        """Run a flow unless it failed a while ago or all is to stop; tell whether it did anything."""
-        its = (name, *arguments)
-        until, last = self._rests.get(its, (None, AFTER_ERROR / 2))
-        if self._stop.is_set() or (until is not None and self._clock() < until):
+    def _rests_still(self, flow: str, store: str) -> bool:
+        until, _ = self._rests.get((flow, store), (None, None))
+        return until is not None and self._clock() < until
+
+    def _begin(self, store: Store, lane: int, flows: Collection[str]) -> bool:
+        its = (store.id, lane)
+        if not flows or its in self._under_way:
             return False
+        self._under_way.add(its)
+        self._workers.submit(self._follow, its, flows)
+        return True
+
+    def _follow(self, its: tuple[str, int], flows: Collection[str]) -> None:
+        """Run the flows of a lane, in a thread of the pool; what follows from them is looked for at once."""
+        store, _ = its
         try:
-            done = bool(self._run_flow(name, *arguments))
+            has_done = [self._flow(flow, store) for flow in flows if not self._stop.is_set()]
+        finally:
+            self._under_way.discard(its)
+        if any(has_done):
+            self.wake()
+
+    def _flow(self, name: str, store: str) -> bool:
+        """Run a flow; tell whether it did anything."""
+        its, began = (name, store), self._clock()
+        try:
+            done = bool(self._run_flow(name, store))
         except ParcelhookError as error:
             self._log.warning("flow failed", flow=its, error=error.message, what_to_do=error.what_to_do)
         except Exception:  # noqa: BLE001 - the service goes on: what is due stays due, and the reason is in the log
             self._log.exception("flow failed", flow=its)
         else:
             self._rests.pop(its, None)
+            if name == "reconcile":
+                self._looked_at[store] = began
             return done
+        _, last = self._rests.get(its, (None, AFTER_ERROR / 2))
         rest = min(last * 2, AFTER_ERROR_AT_MOST)
         self._rests[its] = (self._clock() + rest, rest)
         return False
@@ -108,11 +144,13 @@ class Sweeper:
     def _work(self) -> None:
         while not self._stop.is_set():
             self._woken.clear()
+            began = time.monotonic()
             try:
-                busy = self.sweep()
+                self.sweep()
             except Exception:  # noqa: BLE001 - as above; here it is the ledger that could not be read
                 self._log.exception("sweep failed")
                 self._stop.wait(AFTER_ERROR.total_seconds())
             else:
-                if not busy:
-                    self._woken.wait(IDLE_SECONDS)
+                # With many stores a look takes a while: half of the time at most is spent on it.
+                self._stop.wait(time.monotonic() - began)
+                self._woken.wait(IDLE_SECONDS)

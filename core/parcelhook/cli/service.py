@@ -31,6 +31,8 @@ class Service:
         settings = installation.settings
         self._installation = installation
         self._names = [settings.store_name(only)] if only else sorted(settings.stores)
+        # A service of one store carries on that store's flows alone: one beside it may run another's.
+        self._executor_id = "-".join(("service", socket.gethostname(), *(self._names if only else ())))
         self._server: HttpServer | None = None
 
     def stop(self) -> None:
@@ -43,7 +45,7 @@ class Service:
         installation = self._installation
         stores = [installation.store(name) for name in self._names]
         apps, tokens = self._apps(), self._tokens()
-        with installation.engine(stores, executor_id=f"service-{socket.gethostname()}") as engine:
+        with installation.engine(stores, executor_id=self._executor_id) as engine:
             sweeper = Sweeper(stores, engine.run, looks_every=self._looks_every)
             app = make_app(stores, apps=apps, tokens=tokens, wake=sweeper.wake)
             host, port = listener.getsockname()[:2]

@@ -47,18 +47,19 @@ class Inbox:
         with self._database.read() as connection:
             return [EventRow(**row) for row in connection.execute(query).mappings()]
 
-    def is_due(self) -> bool:
-        """Tell whether there is an event to be dealt with now."""
-        due = sa.exists().where(inbox.c.finished_at.is_(None), _due(self._clock()))
+    def due_stores(self) -> set[str]:
+        """Give the stores that have an event to be dealt with now."""
+        query = sa.select(inbox.c.store).distinct().where(inbox.c.finished_at.is_(None), _due(self._clock()))
         with self._database.read() as connection:
-            return bool(connection.execute(sa.select(due)).scalar_one())
+            return set(connection.execute(query).scalars())
 
-    def take(self, *, lease_seconds: float, limit: int = 100) -> list[EventRow]:
-        """Take events to be dealt with; those not finished within the lease are given again."""
+    def take(self, *, store: str | None = None, lease_seconds: float, limit: int = 100) -> list[EventRow]:
+        """Take events to be dealt with, of one store or of all; those not finished within the lease come again."""
         now = self._clock()
+        mine = sa.true() if store is None else inbox.c.store == store
         chosen = (
             sa.select(inbox.c.store, inbox.c.id)
-            .where(inbox.c.finished_at.is_(None), _due(now))
+            .where(inbox.c.finished_at.is_(None), _due(now), mine)
             .order_by(*_OLDEST)
             .limit(limit)
             .with_for_update(skip_locked=True)
