@@ -158,6 +158,16 @@ def test_rules_keep_their_order() -> None:
     )
 
 
+def test_a_stores_own_rules_go_before_those_of_all() -> None:
+    """A store with rules of its own asks them first, then the common ones; another store asks the common ones alone."""
+    settings = load(
+        TWO_STORES + '[[rules]]\ncarrier = "dhl"\n[[stores.north.rules]]\ncountry = "CA"\ncarrier = "canada-post"\n'
+    )
+
+    assert settings.rules_of("north") == (Rule(carrier="canada-post", country=("CA",)), Rule(carrier="dhl"))
+    assert settings.rules_of("south-shop") == (Rule(carrier="dhl"),)
+
+
 def test_the_file_is_named_by_argument_or_variable(tmp_path: Path) -> None:
     """An argument wins over PARCELHOOK_CONFIG, which wins over parcelhook.toml."""
     (tmp_path / "parcelhook.toml").write_text("settle_seconds = 1", encoding="utf-8")
@@ -173,6 +183,11 @@ def test_the_file_is_named_by_argument_or_variable(tmp_path: Path) -> None:
 MISTAKES = [
     ("[stores.x]\napi_key = 's'\nsite_id = 's'\nrate_limt = 3\n", "parcelhook.toml:4", "did you mean rate_limit"),
     ("setle_seconds = 3\n", "parcelhook.toml:1", "did you mean settle_seconds"),
+    (
+        "[stores.x]\napi_key = 's'\nsite_id = 's'\n[[stores.x.rules]]\ncarier = 'x'\n",
+        "parcelhook.toml:5",
+        "did you mean carrier",
+    ),
     ("[[rules]]\ncarrier='a'\n[[rules]]\ncarier = 'x'\n", "parcelhook.toml:4", "did you mean carrier"),
     ("[[rules]]\ncarrier='a'\n[[rules]]\ncountry = 'x'\n", "parcelhook.toml:3", "rules.1.carrier: is missing"),
     ("settle_seconds = 'soon'\n", "parcelhook.toml:1", "settle_seconds: should be a valid number"),

@@ -13,6 +13,9 @@
     country = ["CA"]
     carrier = "canada-post"
 
+Where there are several stores, ``[stores.NAME.carriers.ID]`` and ``[[stores.NAME.rules]]`` are one store's own: its
+account at a carrier is laid over the common one, and its rules go before those of all stores.
+
 Whatever is wrong is a ConfigurationError that names the file and line, or the variable, and never shows a value.
 """
 
@@ -72,11 +75,21 @@ class App(Table):
     public_key: str = Field(default="", repr=False)
 
 
+class Rule(Table):
+    """Choose a carrier for an order: every condition that is set must hold; the first rule that matches wins."""
+
+    carrier: str
+    country: Annotated[tuple[Country, ...], BeforeValidator(_split)] = ()
+    shipping_method: str | None = Field(default=None, description="a pattern with * and ?, in any case")
+    max_weight_kg: Annotated[float, Field(gt=0)] | None = None
+
+
 class Store(Table):
     """A Wix store, reached as an app (``app`` and ``instance_id``, or all three of its own) or with an API key.
 
     ``token`` is what a caller of ``POST /shipments`` shows. Orders approved before ``ships_after`` are left alone.
-    ``rate_limit`` is in calls a minute; ``carriers`` holds this store's own accounts.
+    ``rate_limit`` is in calls a minute; ``carriers`` holds this store's own accounts, ``rules`` what goes before the
+    rules of all stores.
     """
 
     wix_url: str = "https://www.wixapis.com"
@@ -92,6 +105,7 @@ class Store(Table):
     ships_after: AwareDatetime | None = None
     rate_limit: Annotated[int, Field(ge=1, le=100_000)] = 200
     carriers: CarrierTables = {}
+    rules: tuple[Rule, ...] = ()
 
     @field_validator("wix_url")
     @classmethod
@@ -134,15 +148,6 @@ class Store(Table):
     def is_loopback(self) -> bool:
         """Tell whether the store is on this machine: a sandbox, whose links may be http."""
         return is_loopback(urlsplit(self.wix_url).hostname or "")
-
-
-class Rule(Table):
-    """Choose a carrier for an order: every condition that is set must hold; the first rule that matches wins."""
-
-    carrier: str
-    country: Annotated[tuple[Country, ...], BeforeValidator(_split)] = ()
-    shipping_method: str | None = Field(default=None, description="a pattern with * and ?, in any case")
-    max_weight_kg: Annotated[float, Field(gt=0)] | None = None
 
 
 class Plugins(Table):
@@ -252,6 +257,10 @@ class Settings(BaseSettings):
         own = self.stores[store].carriers if store is not None and store in self.stores else {}
         return {**self.carriers.get(carrier, {}), **own.get(carrier, {})}
 
+    def rules_of(self, store: str) -> tuple[Rule, ...]:
+        """Give the rules that hold for a store, its own before those of all stores: the first that matches wins."""
+        return (*self.stores[store].rules, *self.rules)
+
 
 def did_you_mean(word: str, known: Mapping[str, object]) -> str:
     """Give ``; did you mean ...?`` with the nearest known word, or nothing."""
@@ -286,4 +295,5 @@ def _mistake(
 
 def _known(location: Location) -> Mapping[str, object]:
     tables: dict[object, type[BaseModel]] = {"stores": Store, "apps": App, "rules": Rule, "plugins": Plugins}
-    return (tables.get(location[0], Settings) if len(location) > 1 else Settings).model_fields
+    table = "rules" if "rules" in location[:-1] else location[0]
+    return (tables.get(table, Settings) if len(location) > 1 else Settings).model_fields

@@ -58,7 +58,8 @@ def _findings(invocation: Invocation) -> Iterator[Finding]:
     except ParcelhookError as error:
         yield _failed("settings", error)
         return
-    yield Finding("settings", ok=True, detail=f"{len(settings.stores)} stores, {len(settings.rules)} rules")
+    rules = len(settings.rules) + sum(len(store.rules) for store in settings.stores.values())
+    yield Finding("settings", ok=True, detail=f"{len(settings.stores)} stores, {rules} rules")
     with invocation.installation() as installation:
         yield _checked("ledger", partial(_ledger, installation))
         yield _checked("carriers folder", partial(_carriers_folder, settings))
@@ -115,6 +116,9 @@ def _carriers(installation: Installation) -> Iterator[Finding]:
             yield _checked(f"carrier {carrier} of store {name}", partial(_account, installation, carrier, name))
     for number, rule in enumerate(settings.rules, start=1):
         yield _checked(f"rule {number}", partial(_served, installation, rule.carrier))
+    for name, store in sorted(settings.stores.items()):
+        for number, rule in enumerate(store.rules, start=1):
+            yield _checked(f"rule {number} of store {name}", partial(_served, installation, rule.carrier))
 
 
 def _served(installation: Installation, carrier: str) -> str:

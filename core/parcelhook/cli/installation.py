@@ -142,7 +142,7 @@ class Installation:
             settle=timedelta(seconds=self.settings.settle_seconds),
             leaving_before=self.gate(name).leaving_before,
             ship_unpaid=self.settings.stores[name].ship_unpaid,
-            rules=self.settings.rules,
+            rules=self.settings.rules_of(name),
             poll_scale=self.settings.poll_scale,
         )
 

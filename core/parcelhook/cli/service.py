@@ -12,7 +12,7 @@ from typing import Final
 
 import uvicorn
 
-from parcelhook.cli.installation import Installation
+from parcelhook.cli.installation import Installation, site
 from parcelhook.errors import ConfigurationError
 from parcelhook.fulfillment.store import Store
 from parcelhook.sweeper import Sweeper
@@ -43,6 +43,7 @@ class Service:
     def run(self, listener: socket.socket, *, on_ready: Callable[[str], object]) -> None:
         """Serve on a listening socket until SIGINT or SIGTERM; call ``on_ready`` with the URL once it answers."""
         installation = self._installation
+        self._check_sites()
         stores = [installation.store(name) for name in self._names]
         apps, tokens = self._apps(), self._tokens()
         with installation.engine(stores, executor_id=self._executor_id) as engine:
@@ -56,6 +57,17 @@ class Service:
                 self._server.run(sockets=[listener])
             finally:
                 sweeper.stop()
+
+    def _check_sites(self) -> None:
+        """Raise ConfigurationError where two stores are one site: each would ship the other's orders once more."""
+        known: dict[tuple[str, str], str] = {}
+        for name in self._names:
+            store = self._installation.settings.stores[name]
+            other = known.setdefault((store.wix_url, site(store)), name)
+            if other != name:
+                msg = f"the stores {other} and {name} are the same site at Wix, and both would ship its orders"
+                hint = f"Remove one of them, or serve one alone: parcelhook serve --store {other}."
+                raise ConfigurationError(msg, where=f"stores.{name}", what_to_do=hint)
 
     def _apps(self) -> list[App]:
         """Give the apps whose webhooks are taken, each once however many stores it is installed in."""
