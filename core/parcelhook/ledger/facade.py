@@ -18,6 +18,7 @@ from parcelhook.ledger.parcels import Parcels
 from parcelhook.ledger.rows import HistoryEntry
 from parcelhook.ledger.shipments import Shipments
 from parcelhook.ledger.stores import Stores
+from parcelhook.ledger.whereabouts import orders_numbered, stores_of_event, stores_of_order
 
 
 def utc_now() -> datetime:
@@ -83,5 +84,17 @@ class Ledger:
         return self._database.check()
 
     def history(self, store: str, order_id: str) -> list[HistoryEntry]:
-        """Read everything that happened to an order, in order of time."""
+        """Read everything that happened to an order, in order of time; what is of one moment, causes first."""
         return history(self._database, store, order_id)
+
+    def stores_of_order(self, order_id: str) -> list[str]:
+        """Give the stores that anything is known of an order in."""
+        return stores_of_order(self._database, order_id)
+
+    def orders_numbered(self, number: str) -> list[tuple[str, str]]:
+        """Give store and id of the orders that carry a number, as far as a shipment tells it."""
+        return orders_numbered(self._database, number)
+
+    def stores_of_event(self, event_id: str) -> list[str]:
+        """Give the stores that an event came in for."""
+        return stores_of_event(self._database, event_id)

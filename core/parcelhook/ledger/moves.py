@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from parcelhook.ledger import words
 from parcelhook.ledger.rows import NewParcel, NewShipment, ShipmentRow
 from parcelhook.ledger.states import State
 from parcelhook.models import ShipmentItem
@@ -78,7 +79,7 @@ def wait_for_link(row: ShipmentRow, *, reason: str, due_at: datetime | None = No
 
 
 def ready(row: ShipmentRow, *, provider: str, tracking_url: str = "", link_source: str = "", reason: str = "") -> Move:
-    """Make a shipment ready to be sent, with what Wix will be told."""
+    """Make a shipment ready to be sent, with what Wix will be told, and where the link came from."""
     changes = {
         "provider": provider,
         "tracking_url": tracking_url,
@@ -86,7 +87,8 @@ def ready(row: ShipmentRow, *, provider: str, tracking_url: str = "", link_sourc
         "attempts": 0,
         "ambiguous": 0,
     }
-    return Move(row=row, to=State.READY, kind="ready", detail=tracking_url, reason=reason, changes=changes)
+    why = reason or words.LINKS.get(link_source, link_source)
+    return Move(row=row, to=State.READY, kind="ready", detail=tracking_url, reason=why, changes=changes)
 
 
 def ready_again(row: ShipmentRow, *, reason: str, what_to_do: str = "", due_at: datetime | None = None) -> Move:

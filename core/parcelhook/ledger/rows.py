@@ -243,7 +243,10 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One thing that happened to an order: an event, a call to Wix, or a decision and its reason."""
+    """One thing that happened to an order: an event, a call to Wix, a booking, a scan, or a decision and its reason.
+
+    ``request_id``, ``path`` and ``ended_at`` are a call's; one whose ``ended_at`` is None was never answered.
+    """
 
     at: datetime
     kind: str
@@ -251,3 +254,5 @@ class HistoryEntry:
     detail: str = ""
     reason: str = ""
     request_id: str = ""
+    path: str = ""
+    ended_at: datetime | None = None
