@@ -93,13 +93,17 @@ class Inbox:
         with self._database.write() as connection:
             return connection.execute(change).rowcount == 1
 
-    def find(self, *, store: str | None = None, order_id: str | None = None, limit: int = 100) -> list[EventRow]:
-        """Read events, the latest first."""
+    def find(
+        self, *, store: str | None = None, order_id: str | None = None, is_pending: bool = False, limit: int = 100
+    ) -> list[EventRow]:
+        """Read events, the latest first; with ``is_pending`` only those that are not finished."""
         query = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.id.desc()).limit(limit)
         if store is not None:
             query = query.where(inbox.c.store == store)
         if order_id is not None:
             query = query.where(inbox.c.order_id == order_id)
+        if is_pending:
+            query = query.where(inbox.c.finished_at.is_(None))
         with self._database.read() as connection:
             return [EventRow(**row) for row in connection.execute(query).mappings()]
 
