@@ -8,19 +8,19 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from parcelhook.errors import CarrierError, CarrierRefused, ParcelhookError, ShipmentChanged
+from parcelhook.errors import ParcelhookError, ShipmentChanged
+from parcelhook.fulfillment.cancellation import BEFORE_WIX, cancel_booking, is_busy
 from parcelhook.fulfillment.orders import OrderNow, read_orders
 from parcelhook.fulfillment.routing import is_under_way, route
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import EventRow, ShipmentRow
-from parcelhook.ledger.states import BookingState, State
+from parcelhook.ledger.states import State
 from parcelhook.statuses import forward
 from parcelhook.wix.fulfillments import OrderFulfillments
 
 APPROVED: Final = "wix.ecom.v1.order_approved"
 MAY_SHIP: Final = frozenset({APPROVED, "wix.ecom.v1.order_updated", "wix.ecom.v1.order_payment_status_updated"})
-BEFORE_WIX: Final = frozenset({State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.FAILED})
 
 
 def take_events(store: Store, events: Sequence[EventRow]) -> None:
@@ -78,14 +78,14 @@ def cancel_order(store: Store, order_id: str) -> str:
     Raise ShipmentChanged, or what the carrier says of a booking that could not be canceled, to be called again later.
     """
     rows = store.ledger.shipments.find(store=store.id, order_id=order_id)
-    told = [_cancel(store, row) for row in sorted(rows, key=lambda row: _is_busy(store, row))]
+    told = [_cancel(store, row) for row in sorted(rows, key=lambda row: is_busy(store, row))]
     # After all shipments, and also of those canceled before: a process may have died in between.
-    told += [_cancel_booking(store, row) for row in rows if row.state in {*BEFORE_WIX, State.CANCELED}]
+    told += [cancel_booking(store, row) for row in rows if row.state in {*BEFORE_WIX, State.CANCELED}]
     return "; ".join(filter(None, told)) or "nothing of it was to be shipped"
 
 
 def _cancel(store: Store, row: ShipmentRow) -> str:
-    if _is_busy(store, row):
+    if is_busy(store, row):
         msg = "its shipment is being dealt with at this moment"
         raise ShipmentChanged(msg)
     if row.state in BEFORE_WIX:
@@ -98,34 +98,6 @@ def _cancel(store: Store, row: ShipmentRow) -> str:
         )
         return "its fulfillment exists already; a person is asked"
     return ""
-
-
-def _is_busy(store: Store, row: ShipmentRow) -> bool:
-    """Tell whether a fulfillment is being created, or a carrier asked to book and nobody knows yet what it did."""
-    if row.state is not State.WAITING_NUMBER:
-        return row.state is State.SENDING
-    is_held = row.claimed_until is not None and row.claimed_until >= store.clock()
-    return is_held or bool(store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKING))
-
-
-def _cancel_booking(store: Store, row: ShipmentRow) -> str:
-    booked = store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKED)
-    kept = booked[0].booking if booked else None
-    if kept is None:
-        return ""
-    try:
-        if "parcelhook_cancel_booking" not in store.registry.hook_names(row.carrier):
-            msg = f"{row.carrier} takes no cancellation of its booking from here"
-            raise CarrierRefused(msg, carrier=row.carrier)
-        store.registry.cancel_booking(row.carrier, kept)
-    except CarrierError as error:
-        if error.retryable:
-            raise
-        hint = error.what_to_do or f"Cancel it with {row.carrier} by hand, or stop the parcel."
-        store.ledger.bookings.needs_review(store.id, key=kept.key, error=error.message, what_to_do=hint)
-        return f"its booking stands: {error.message}"
-    store.ledger.bookings.cancel(store.id, key=kept.key)
-    return f"the booking with {row.carrier} was canceled"
 
 
 def _fulfillments(store: Store, event: EventRow) -> str:
