@@ -38,6 +38,7 @@ def test_an_order_is_told_with_its_line_items(shell: Shell, shop: Shop) -> None:
     assert (order["status"], order["payment_status"]) == ("APPROVED", "PAID")
     assert (order["fulfillment_status"], order["waiting"], order["shipments"]) == ("NOT_FULFILLED", True, [])
     assert set(order) == {
+        "store",
         "order_id",
         "order_number",
         "status",

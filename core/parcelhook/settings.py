@@ -248,6 +248,10 @@ class Settings(BaseSettings):
             raise ConfigurationError(msg, what_to_do=f"Add --store with one of: {names}.")
         return next(iter(self.stores))
 
+    def store_names(self, name: str | None = None) -> list[str]:
+        """Give the name of the store that is meant, or where none is named, of all; raise as ``store_name`` does."""
+        return sorted(self.stores) if name is None else [self.store_name(name)]
+
     def store(self, name: str | None = None) -> Store:
         """Give the store that is meant; raise as ``store_name`` does."""
         return self.stores[self.store_name(name)]

@@ -54,7 +54,7 @@ def doctor(invocation: Invocation) -> int:
 def _findings(invocation: Invocation) -> Iterator[Finding]:
     try:
         settings = invocation.settings()
-        names = [settings.store_name(invocation.store)] if invocation.store else sorted(settings.stores)
+        names = settings.store_names(invocation.store)
     except ParcelhookError as error:
         yield _failed("settings", error)
         return

@@ -25,26 +25,29 @@ AT_ONCE: Final = 100
 
 @click.command(cls=Command)
 @click.option("--waiting", is_flag=True, help="Only orders that may be shipped and wait for a tracking number.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many a store.")
 @pass_invocation
 def orders(invocation: Invocation, *, waiting: bool, limit: int) -> None:
     """Show the store's orders, and which ones wait.
 
-    The newest come first. What waits may be shipped and has no tracking number yet.
+    The newest come first, store by store. What waits may be shipped and has no tracking number yet.
     """
     with invocation.installation() as installation:
-        store = installation.store(invocation.store)
-        found = list(islice(_found(store, waiting=waiting), limit))
+        names = installation.settings.store_names(invocation.store) or [installation.settings.store_name()]
+        each_store = (islice(_found(installation.store(name), waiting=waiting), limit) for name in names)
+        found = [each for its in each_store for each in its]
     if invocation.as_json:
         write_json([_described(each) for each in found])
         return
-    columns = ("order", "number", "status", "payment", "fulfillment", "waits", "line items", "shipments")
+    columns = ("store", "order", "number", "status", "payment", "fulfillment", "waits", "line items", "shipments")
     empty = "No order waits for a number." if waiting else "The store has no orders yet."
-    write_table(columns, [_row(each) for each in found], empty=empty)
+    leave_out = () if len(names) > 1 else ("store",)
+    write_table(columns, [_row(each) for each in found], empty=empty, leave_out=leave_out)
 
 
 @dataclass(frozen=True)
 class _Found:
+    store: str
     order: WixOrder
     shipments: list[ShipmentRow]
     waits: bool
@@ -61,12 +64,13 @@ def _found(store: Store, *, waiting: bool) -> Iterator[_Found]:
             fulfillments = at_wix[order.id].fulfillments if order.id in at_wix else ()
             waits = _waits(order, fulfillments, shipments, ship_unpaid=store.ship_unpaid)
             if waits or not waiting:
-                yield _Found(order, shipments, waits)
+                yield _Found(store.id, order, shipments, waits)
 
 
 def _described(found: _Found) -> Json:
     order = found.order
     return {
+        "store": found.store,
         "order_id": order.id,
         "order_number": order.number,
         "status": order.status,
@@ -85,6 +89,7 @@ def _described(found: _Found) -> Json:
 def _row(found: _Found) -> Row:
     order = found.order
     return (
+        found.store,
         order.id,
         order.number,
         order.status,

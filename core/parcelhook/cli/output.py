@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
@@ -28,9 +28,16 @@ def warn(text: str) -> None:
     sys.stderr.write(f"Warning: {printable(text)}\n")
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Row], *, empty: str = "Nothing to show.") -> None:
-    """Print a table: with rules and colours on a terminal, as plain aligned columns elsewhere."""
-    cells = [[printable(_text(value)) for value in row] for row in rows]
+def write_table(
+    columns: Sequence[str], rows: Iterable[Row], *, empty: str = "Nothing to show.", leave_out: Collection[str] = ()
+) -> None:
+    """Print a table: with rules and colours on a terminal, as plain aligned columns elsewhere.
+
+    ``leave_out`` names columns that say nothing here, such as the store where there is one alone.
+    """
+    shown = [index for index, column in enumerate(columns) if column not in leave_out]
+    cells = [[printable(_text(row[index])) for index in shown] for row in rows]
+    columns = [columns[index] for index in shown]
     if not cells:
         write_line(empty)
     elif sys.stdout.isatty():

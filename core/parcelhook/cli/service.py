@@ -30,7 +30,7 @@ class Service:
     def __init__(self, installation: Installation, *, only: str | None = None) -> None:
         settings = installation.settings
         self._installation = installation
-        self._names = [settings.store_name(only)] if only else sorted(settings.stores)
+        self._names = settings.store_names(only)
         # A service of one store carries on that store's flows alone: one beside it may run another's.
         self._executor_id = "-".join(("service", socket.gethostname(), *(self._names if only else ())))
         self._server: HttpServer | None = None

@@ -48,16 +48,18 @@ def shipments(invocation: Invocation, ctx: click.Context, *, state: str | None, 
     if ctx.invoked_subcommand is not None:
         return
     with invocation.installation() as installation:
-        store = installation.settings.store_name(invocation.store) if invocation.store else None
+        names = installation.settings.store_names(invocation.store)
+        store = names[0] if invocation.store else None
         states = () if state is None else {_state(state)}
         rows = installation.ledger.shipments.find(store=store, states=states, limit=limit, latest_first=True)
     if invocation.as_json:
         write_json([describe(row) for row in rows])
         return
     write_table(
-        ("shipment", "order", "carrier", "number", "state", "status", "at Wix", "error"),
+        ("store", "shipment", "order", "carrier", "number", "state", "status", "at Wix", "error"),
         [
             (
+                row.store,
                 row.id,
                 row.order_number or row.order_id,
                 row.carrier,
@@ -70,6 +72,7 @@ def shipments(invocation: Invocation, ctx: click.Context, *, state: str | None, 
             for row in rows
         ],
         empty="No shipments yet.",
+        leave_out=() if len(names) > 1 else ("store",),
     )
 
 
@@ -79,7 +82,8 @@ def shipments(invocation: Invocation, ctx: click.Context, *, state: str | None, 
 def show(invocation: Invocation, *, shipment_id: str) -> None:
     """Show all that is known of one shipment."""
     with invocation.installation() as installation:
-        row = installation.ledger.shipments.get(shipment_id)
+        store = installation.settings.store_name(invocation.store) if invocation.store else None
+        row = installation.ledger.shipments.get(shipment_id, store=store)
         journeys = [(parcel, installation.ledger.parcels.scans(parcel.id)) for parcel in row.parcels]
     detail = {**describe(row), "items": _items(row), "parcels": [_parcel(*journey) for journey in journeys]}
     if invocation.as_json:

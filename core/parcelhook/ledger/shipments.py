@@ -38,10 +38,7 @@ class Shipments:
         """
         added = self.add_all([new], again=again)[0]
         if added.is_conflict:
-            msg = f"the key {new.intent_key} was used for a shipment of order {new.order_id} with other contents"
-            raise KeyReused(
-                msg, field="key", what_to_do="Give the very same carrier, number, link and items again, or another key."
-            )
+            raise key_reused(new)
         return added.shipment, added.is_new
 
     def add_all(
@@ -60,11 +57,11 @@ class Shipments:
                 added += intents.add(connection, self._database, chunk, again=again, claim=claim, now=now)
         return added
 
-    def get(self, shipment_id: str) -> ShipmentRow:
-        """Read one shipment; raise InputError if there is none with this id."""
+    def get(self, shipment_id: str, *, store: str | None = None) -> ShipmentRow:
+        """Read one shipment; raise InputError if there is none with this id, or none in the store that is meant."""
         with self._database.read() as connection:
             rows = read_shipments(connection, [shipment_id])
-        if not rows:
+        if not rows or store not in {None, rows[0].store}:
             raise _unknown(shipment_id)
         return rows[0]
 
@@ -272,6 +269,13 @@ def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, .
     if row is None:
         raise _unknown(shipment_id)
     return row
+
+
+def key_reused(new: NewShipment) -> KeyReused:
+    """Give the error for a key that came before with another body."""
+    msg = f"the key {new.intent_key} was used for a shipment of order {new.order_id} with other contents"
+    what_to_do = "Give the very same carrier, number, link and items again, or another key."
+    return KeyReused(msg, field="key", what_to_do=what_to_do)
 
 
 def _unknown(shipment_id: str) -> InputError:
