@@ -161,7 +161,7 @@ def _standing(ledger: Ledger, store: str, order_id: str, rows: Sequence[Shipment
         yield ""
         yield f"Shipment {place} of {len(rows)}: {row.state.value}" if len(rows) > 1 else f"Shipment: {row.state.value}"
         for name, text in _facts(row):
-            yield from _wrapped(f"  {name:12} ", text)
+            yield from _wrapped(f"  {name:12} ", _short(text))
 
 
 def _waiting(entries: Sequence[HistoryEntry]) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _told(entry: HistoryEntry) -> str:
         parts.reverse()
     if entry.request_id:
         parts.append(f"request id {entry.request_id}")
-    said = "; ".join(_short(part).rstrip(".;") for part in parts if part)
+    said = "; ".join(_short(part.rstrip(".;")) for part in parts if part)
     return phrase + (" " if entry.kind == "call" else ": " if said else "") + said
 
 
