@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from parcelhook.errors import LedgerError
 from parcelhook.fulfillment.store import Store
 from parcelhook.web.receiver import App, Receiver
+from parcelhook.web.refusals import internal_error, no_such_route
 from parcelhook.web.shipments import ShipmentApi
 
 
@@ -43,11 +45,12 @@ def make_app(
         return JSONResponse({"ready": True})
 
     return Starlette(
+        exception_handlers={HTTPException: no_such_route, Exception: internal_error},
         routes=[
             Route("/", receiver, methods=["POST"]),
             Route("/webhooks", receiver, methods=["POST"]),
             Route("/shipments", shipments, methods=["POST"]),
             Route("/healthz", alive),
             Route("/readyz", ready),
-        ]
+        ],
     )

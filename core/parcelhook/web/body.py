@@ -12,26 +12,38 @@ from starlette.types import Receive, Scope, Send
 
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 20_000_000
+BODY_SECONDS: Final = 10.0
+"""How long a body may take to arrive, from its first byte to its last."""
 
 
 class TooLarge(Exception):
     """Report a body over the cap; what was read of it is dropped."""
 
 
+class TooSlow(Exception):
+    """Report a body that did not arrive in time; what was read of it is dropped."""
+
+
 async def read_body(request: Request, *, cap: int) -> bytes:
-    """Give the whole body; raise TooLarge as soon as it is over ``cap`` bytes, or says that it will be."""
+    """Give the whole body; raise TooLarge as soon as it is over ``cap`` bytes, or says that it will be.
+
+    Raise TooSlow where it does not arrive in time.
+    """
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > cap:
         raise TooLarge
     parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > cap:
-                raise TooLarge
-            parts.append(part)
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > cap:
+                    raise TooLarge
+                parts.append(part)
     except ClientDisconnect:
         return b""
+    except TimeoutError:
+        raise TooSlow from None
     return b"".join(parts)
 
 

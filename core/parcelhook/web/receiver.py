@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from parcelhook.errors import InvalidWebhook, LedgerError
 from parcelhook.ledger import InboxEvent, Ledger
-from parcelhook.web.body import HangUp, TooLarge, read_body
+from parcelhook.web.body import HangUp, TooLarge, TooSlow, read_body
 from parcelhook.wix.webhooks import WebhookEvent, WebhookVerifier
 
 BODY_CAP: Final = 2_000_000
@@ -34,8 +34,11 @@ class Receiver:
     """The endpoint Wix calls; it answers within Wix's 1,250 ms, for it does nothing but verify and write one row.
 
     200 means that the event is kept, or was before. A signature that is not Wix's gets 401 and no row, a body that is
-    too large 413, an event of a store that is not configured 404, and 503 means that Wix should try again. An app
-    speaks for its own instances only: what it signs about another app's store is an event of no store.
+    too large 413, one that does not arrive 408, and 503 means that Wix should try again. An app speaks for its own
+    instances only: what it signs about another app's store is an event of no store.
+
+    An event of an instance that is not configured gets 404 and no row. Wix sends again whatever was not answered with
+    200, for two days: by then the store may be configured, or another service behind this address may take it.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Receiver:
             return await run_in_threadpool(self._keep, body)
         except TooLarge:
             return HangUp({"received": False, "error": "the body is too large to be a webhook"}, status_code=413)
+        except TooSlow:
+            return HangUp({"received": False, "error": "the body did not arrive in time"}, status_code=408)
 
     def _keep(self, body: bytes) -> Response:
         try:

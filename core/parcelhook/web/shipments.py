@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Final
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Annotated, Final, NoReturn
 
 import structlog
 from pydantic import ConfigDict, Field, ValidationError
@@ -14,14 +16,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from parcelhook.errors import InputError, KeyReused, ParcelhookError
+from parcelhook.errors import InputError, KeyReused, ParcelhookError, ShipmentChanged
 from parcelhook.fulfillment.intake import Wish, take_in
 from parcelhook.fulfillment.store import Store
+from parcelhook.ledger import ShipmentRow
+from parcelhook.links import checked_link
 from parcelhook.models import Model
 from parcelhook.numbers import as_given
-from parcelhook.web.body import HangUp, TooLarge, read_body
+from parcelhook.web.body import TooLarge, TooSlow, read_body
+from parcelhook.web.refusals import refusal, unread
 
 BODY_CAP: Final = 1_000_000
+RETRY_AFTER: Final = 5
+TRIES: Final = 5
+CORRECT: Final = "Correct it and send all of it again."
 
 IN_BODY: Final = {
     "order": "order_id",
@@ -33,26 +41,29 @@ IN_BODY: Final = {
 """Where in the body a wish's field is, for the one who reads an error."""
 
 
+_Id = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class _Strict(Model):
     model_config = ConfigDict(strict=True)
 
 
 class _Parcel(_Strict):
-    tracking_number: str
-    tracking_url: str | None = None
+    tracking_number: Annotated[str, Field(max_length=300)]
+    tracking_url: Annotated[str, Field(max_length=4096)] | None = None
 
 
 class _Item(_Strict):
-    line_item_id: Annotated[str, Field(min_length=1, max_length=100)]
+    line_item_id: Annotated[_Id, Field(pattern="^[!-~]+$")]
     quantity: Annotated[int, Field(ge=1, le=100_000)]
 
 
 class _Body(_Strict):
-    key: str | None = None
-    order_id: str
-    carrier: str
+    key: Annotated[str, Field(max_length=300)] | None = None
+    order_id: _Id
+    carrier: _Id
     parcels: Annotated[tuple[_Parcel, ...], Field(min_length=1, max_length=50)]
-    items: tuple[_Item, ...] = ()
+    items: Annotated[tuple[_Item, ...], Field(max_length=300)] = ()
 
 
 class ShipmentApi:
@@ -72,19 +83,19 @@ class ShipmentApi:
     async def _answer(self, request: Request) -> Response:
         store = self._store_of(request.headers.get("authorization", ""))
         if store is None:
-            refusal = {"error": "the bearer token is missing or not a store's", "field": "authorization"}
-            return HangUp(refusal, status_code=401, headers={"www-authenticate": "Bearer"})
+            msg, hint = (
+                "the bearer token is missing or not a store's",
+                "Send Authorization: Bearer and the store's token.",
+            )
+            return unread(401, msg, field="authorization", what_to_do=hint, headers={"www-authenticate": "Bearer"})
         try:
-            body = _Body.model_validate_json(await read_body(request, cap=BODY_CAP))
+            body = _read(await read_body(request, cap=BODY_CAP))
         except TooLarge:
-            return HangUp({"error": "the body is too large", "field": "body"}, status_code=413)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "body"
-            return _refusal(400, f"{field}: {first['msg']}", field=field)
-        twice = _said_twice(item.line_item_id for item in body.items)
-        if twice is not None:
-            return _refusal(400, f"items: the line item {twice} is there twice", field="items")
+            return unread(413, "the body is too large", field="body", what_to_do=f"Send at most {BODY_CAP:,} bytes.")
+        except TooSlow:
+            return unread(408, "the body did not arrive in time", field="body", what_to_do="Send it in one go.")
+        except InputError as error:
+            return refusal(400, error.message, field=error.field, what_to_do=error.what_to_do)
         return await run_in_threadpool(self._take_in, store, body)
 
     def _store_of(self, header: str) -> Store | None:
@@ -105,32 +116,67 @@ class ShipmentApi:
             source="api",
         )
         try:
-            _check_numbers(body)
-            row, is_new = take_in(store, wish)
+            _check_parcels(store, body)
+            row, is_new = _written(store, wish)
         except InputError as error:
             status = 409 if isinstance(error, KeyReused) else 400
             field = IN_BODY.get(error.field, error.field)
             message = f"{field}: {error.message.removeprefix(f'{error.field}: ')}"
-            return _refusal(status, message, field=field, what_to_do=error.what_to_do)
+            return refusal(status, message, field=field, what_to_do=error.what_to_do or CORRECT)
         except ParcelhookError as error:
             self._log.error("shipment not taken in", store=store.id, reason=error.message)
-            return _refusal(503, "the shipment could not be written down; send it again")
+            msg = "the shipment could not be written down"
+            return refusal(503, msg, what_to_do="Send it again, the same.", retry_after=RETRY_AFTER)
         self._log.info("shipment taken in", store=store.id, shipment=row.id, new=is_new)
         self._wake()
         return JSONResponse({"shipment_id": row.id, "state": row.state.value}, status_code=202)
 
 
-def _check_numbers(body: _Body) -> None:
-    """Raise InvalidTrackingNumber, naming which of the parcels has it."""
+def _check_parcels(store: Store, body: _Body) -> None:
+    """Raise InputError for a number or link that is wrong, naming which of the parcels has it."""
+    carrier = store.registry.carrier(body.carrier)
     for index, parcel in enumerate(body.parcels):
         as_given(parcel.tracking_number, field=f"parcels.{index}.tracking_number")
+        if parcel.tracking_url is not None:
+            field = f"parcels.{index}.tracking_url"
+            checked_link(parcel.tracking_url, carrier=carrier, allow_loopback=store.wix.is_loopback, field=field)
 
 
-def _said_twice(ids: Iterable[str]) -> str | None:
-    """Give an id that comes twice: the sum of the two may be meant, or the one instead of the other."""
-    return next((id_ for id_, count in Counter(ids).items() if count > 1), None)
+def _read(raw: bytes) -> _Body:
+    """Read a body; raise InputError that says which member is wrong, and shows no value."""
+    try:
+        json.loads(raw, object_pairs_hook=_once, parse_constant=_refuse_constant)
+        body = _Body.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        msg = f"{field}: {first['msg']}"
+        raise InputError(msg, field=field, what_to_do=CORRECT) from None
+    except (ValueError, RecursionError):
+        msg = "body: it is no JSON"
+        raise InputError(msg, field="body", what_to_do="Send one JSON object, in UTF-8.") from None
+    for item in [id_ for id_, count in Counter(item.line_item_id for item in body.items).items() if count > 1]:
+        # The sum of the two may be meant, or the one instead of the other.
+        msg = f"items: the line item {item} is there twice"
+        raise InputError(msg, field="items", what_to_do="Send it once, with the quantity in all.")
+    return body
 
 
-def _refusal(status: int, reason: str, *, field: str = "", what_to_do: str = "") -> Response:
-    body = {"error": reason, "field": field, "what_to_do": what_to_do}
-    return JSONResponse({name: value for name, value in body.items() if value}, status_code=status)
+def _once(members: list[tuple[str, object]]) -> dict[str, object]:
+    """Give an object; raise InputError for a member that comes twice, for nobody knows which one is meant."""
+    for name in [name for name, count in Counter(name for name, _ in members).items() if count > 1]:
+        msg = f"{name}: is there twice"
+        raise InputError(msg, field=name, what_to_do="Send each member once.")
+    return dict(members)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _written(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
+    """Take a wish in; where another process moved its shipment meanwhile, look at it again."""
+    for _ in range(TRIES):
+        with suppress(ShipmentChanged):
+            return take_in(store, wish)
+    return take_in(store, wish)
