@@ -432,8 +432,8 @@ def test_a_context_holds_one_carriers_settings() -> None:
 @pytest.mark.parametrize(
     ("configured", "said"),
     [
-        ({}, "[carriers.bad] api_key: field required"),
-        ({"api_key": SECRET, "retries": SECRET}, "[carriers.bad] retries: input should be a valid integer"),
+        ({}, "[carriers.bad] api_key: is missing"),
+        ({"api_key": SECRET, "retries": SECRET}, "[carriers.bad] retries: should be a whole number"),
     ],
 )
 def test_wrong_settings_name_the_field(configured: Mapping[str, object], said: str) -> None:

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from parcelhook.definition import Definition
 from parcelhook.errors import InvalidCarrier, UnsupportedApi
+from parcelhook.mistakes import UNKNOWN_KEY, did_you_mean, plain
 from parcelhook.models import Model, Reason, Status
 from parcelhook.patterns import takes_for_ever
 
@@ -351,12 +352,14 @@ def _check_template(template: str) -> None:
 
 
 def _mistake(definition: Definition, error: ValidationError, prefix: tuple[str | int, ...]) -> InvalidCarrier:
-    first = error.errors()[0]
+    # A key with a typing mistake is often reported as missing too, and that says less.
+    first = min(error.errors(), key=lambda each: each["type"] != UNKNOWN_KEY)
     # A check that spans several fields says in its context which one to look at.
     parts = (*first["loc"], *first.get("ctx", {}).get("location", ()))
     location = (*prefix, *(part for part in parts if not str(part).startswith("function")))
     where = f"{definition.where}:{definition.line_of(location)}"
     field = ".".join(str(part) for part in location) or "the carrier"
-    reason = first["msg"].removeprefix("Value error, ")
-    msg = f"{where}: {field}: {reason}"
+    is_key = first["type"] == UNKNOWN_KEY and len(first["loc"]) == 1
+    near = did_you_mean(str(location[-1]), Carrier.model_fields) if is_key else ""
+    msg = f"{where}: {field}: {plain(first)}{near}"
     return InvalidCarrier(msg, where=where, what_to_do=f"Correct {field} in {definition.where}.")

@@ -55,7 +55,8 @@ class Definition:
         try:
             return cls.parse(path.read_text(encoding="utf-8"), where=str(path))
         except (OSError, UnicodeDecodeError) as error:
-            msg = f"{path}: cannot be read: {error}"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            msg = f"{path}: cannot be read: {reason}"
             raise InvalidCarrier(msg, where=str(path)) from error
 
     def line_of(self, location: Location) -> int:
