@@ -190,10 +190,10 @@ MISTAKES = [
     ),
     ("[[rules]]\ncarrier='a'\n[[rules]]\ncarier = 'x'\n", "parcelhook.toml:4", "did you mean carrier"),
     ("[[rules]]\ncarrier='a'\n[[rules]]\ncountry = 'x'\n", "parcelhook.toml:3", "rules.1.carrier: is missing"),
-    ("settle_seconds = 'soon'\n", "parcelhook.toml:1", "settle_seconds: should be a valid number"),
-    ("settle_seconds = -1\n", "parcelhook.toml:1", "greater than or equal to 0"),
-    ("[stores.x]\napi_key='s'\nsite_id='s'\nrate_limit='many'\n", "parcelhook.toml:4", "valid integer"),
-    ("[stores.x]\napi_key='s'\nsite_id='s'\nships_after=2025-01-01T00:00:00\n", "parcelhook.toml:4", "timezone"),
+    ("settle_seconds = 'soon'\n", "parcelhook.toml:1", "settle_seconds: should be a number"),
+    ("settle_seconds = -1\n", "parcelhook.toml:1", "should be at least 0"),
+    ("[stores.x]\napi_key='s'\nsite_id='s'\nrate_limit='many'\n", "parcelhook.toml:4", "should be a whole number"),
+    ("[stores.x]\napi_key='s'\nsite_id='s'\nships_after=2025-01-01T00:00:00\n", "parcelhook.toml:4", "time zone"),
     ("[stores.x]\nrate_limit = 3\n", "parcelhook.toml:1", "has no credentials"),
     ("[stores.x]\napi_key='s'\n", "parcelhook.toml:1", "lacks site_id (PARCELHOOK_WIX_SITE_ID)"),
     ("[stores.x]\napp_id='a'\ninstance_id='i'\n", "parcelhook.toml:1", "lacks app_secret"),
@@ -202,8 +202,8 @@ MISTAKES = [
     ("[stores.x]\napp='our'\ninstance_id='i'\n[apps.ours]\napp_id='a'\napp_secret='s'\n", ":2", "did you mean ours"),
     ("[stores.x]\napp='ours'\n[apps.ours]\napp_id='a'\napp_secret='s'\n", "parcelhook.toml:1", "lacks instance_id"),
     ("[apps.ours]\napp_id='a'\n", "parcelhook.toml:1", "apps.ours.app_secret: is missing"),
-    ("[stores.'a b']\napi_key='s'\nsite_id='s'\n", "parcelhook.toml:1", "should match pattern"),
-    ("stores = 3\n", "parcelhook.toml:1", "valid dictionary"),
+    ("[stores.'a b']\napi_key='s'\nsite_id='s'\n", "parcelhook.toml:1", "should match the pattern"),
+    ("stores = 3\n", "parcelhook.toml:1", "should be a table"),
     ("[stores.x]\napi_key='s'\nsite_id='s'\nwix_url='http://wix.example'\n", "parcelhook.toml:4", "https://"),
     ("[stores.x]\napi_key='s'\nsite_id='s'\nwix_url='wixapis.com'\n", "parcelhook.toml:4", "a URL like"),
     ("database_url='mysql://u:s3cret-value-4711@h/d'\n", "parcelhook.toml:1", "a URL like"),
@@ -226,6 +226,24 @@ def test_a_mistake_in_the_file_names_its_line(text: str, where: str, why: str) -
     assert SECRET not in repr(caught.value)
 
 
+def test_what_a_store_lacks_comes_first() -> None:
+    """The message begins with the fields that are missing, and names the variables of this very store."""
+    one = "[stores.x]\napp_id='a'\n"
+    two = f"{one}[stores.y]\napi_key='k'\nsite_id='s'\n"
+    both = "PARCELHOOK_STORES__X__APP_SECRET and PARCELHOOK_STORES__X__INSTANCE_ID"
+
+    with pytest.raises(ConfigurationError) as alone:
+        load(one)
+    with pytest.raises(ConfigurationError) as of_two:
+        load(two)
+
+    assert alone.value.message.startswith(
+        "stores.x: lacks app_secret (PARCELHOOK_WIX_APP_SECRET) and instance_id (PARCELHOOK_WIX_INSTANCE_ID); "
+    )
+    assert alone.value.what_to_do.startswith("Set PARCELHOOK_WIX_APP_SECRET and PARCELHOOK_WIX_INSTANCE_ID, or write")
+    assert of_two.value.what_to_do == f"Set {both}, or write it under [stores.x] in parcelhook.toml."
+
+
 VARIABLE_MISTAKES = [
     ({"PARCELHOOK_WIX_APP_SECRT": SECRET}, "PARCELHOOK_WIX_APP_SECRT", "not a known variable"),
     ({"PARCELHOOK_DATABASE_ULR": SECRET}, "PARCELHOOK_DATABASE_ULR", "not a known variable"),
@@ -234,7 +252,7 @@ VARIABLE_MISTAKES = [
     ({**APP, **KEY}, "PARCELHOOK_WIX_API_KEY", "two kinds"),
     ({**KEY, "PARCELHOOK_WIX_API_KEY_FILE": "x"}, "PARCELHOOK_WIX_API_KEY_FILE", "both set"),
     ({"PARCELHOOK_WIX_API_KEY_FILE": "missing"}, "PARCELHOOK_WIX_API_KEY_FILE", "missing cannot be read"),
-    ({**KEY, "PARCELHOOK_SETTLE_SECONDS": "soon"}, "PARCELHOOK_SETTLE_SECONDS", "valid number"),
+    ({**KEY, "PARCELHOOK_SETTLE_SECONDS": "soon"}, "PARCELHOOK_SETTLE_SECONDS", "should be a number"),
     ({**KEY, "PARCELHOOK_WIX_URL": "http://wix.example"}, "PARCELHOOK_WIX_URL", "https://"),
     ({"PARCELHOOK_STORES__DEFAULT__API_KY": SECRET}, "PARCELHOOK_STORES__DEFAULT__API_KY", "did you mean api_key"),
     ({"PARCELHOOK_APPS__OURS__APP_ID": "a"}, "the environment", "apps.ours.app_secret: is missing"),

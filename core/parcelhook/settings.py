@@ -22,8 +22,7 @@ Whatever is wrong is a ConfigurationError that names the file and line, or the v
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -39,15 +38,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from parcelhook.errors import ConfigurationError, InputError
 from parcelhook.links import is_loopback
-from parcelhook.settings_sources import WIX_VARIABLES, EnvironmentSource, FileSource, Location
+from parcelhook.mistakes import UNKNOWN_KEY, did_you_mean, plain
+from parcelhook.settings_sources import EnvironmentSource, FileSource, Location
 
 APP_FIELDS: Final = ("app_id", "app_secret", "instance_id")
 KEY_FIELDS: Final = ("api_key", "site_id")
+LACKING: Final = "lacking"
 
 
 def _split(value: object) -> object:
@@ -132,11 +133,9 @@ class Store(Table):
         wanted = KEY_FIELDS if by_key else ("app", "instance_id") if self.app else APP_FIELDS
         missing = [name for name in wanted if not _is_set(self, name)]
         if missing and len(missing) == len(wanted):
-            msg = f"has no credentials; set {_variables(APP_FIELDS)}, or {_variables(KEY_FIELDS)}"
-            raise ValueError(msg)
+            raise _lacks(APP_FIELDS, KEY_FIELDS)
         if missing:
-            msg = f"lacks {_variables(missing)}"
-            raise ValueError(msg)
+            raise _lacks(missing)
         return self
 
     @property
@@ -203,9 +202,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             found = error.errors(include_input=False, include_url=False)
         # A key with a typing mistake is often reported as missing too, and that says less.
-        first = min(found, key=lambda each: each["type"] != "extra_forbidden")
-        location = first.get("ctx", {}).get("location") or first["loc"]
-        raise _mistake(location, first["type"], first["msg"], variables=variables, file=file)
+        first = min(found, key=lambda each: each["type"] != UNKNOWN_KEY)
+        raise _mistake(first, variables=variables, file=file)
 
     @field_validator("database_url")
     @classmethod
@@ -266,35 +264,38 @@ class Settings(BaseSettings):
         return (*self.stores[store].rules, *self.rules)
 
 
-def did_you_mean(word: str, known: Mapping[str, object]) -> str:
-    """Give ``; did you mean ...?`` with the nearest known word, or nothing."""
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def _is_set(store: Store, name: str) -> bool:
     value = getattr(store, name)
     return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
-def _variables(fields: list[str] | tuple[str, ...]) -> str:
-    variables = {field: variable for variable, field in WIX_VARIABLES.items()}
-    return " and ".join(f"{name} ({variables[name]})" if name in variables else name for name in fields)
+def _lacks(*choices: Sequence[str]) -> PydanticCustomError:
+    """Give the mistake of a store without some fields, or without one of several sets of them."""
+    return PydanticCustomError(LACKING, "lacks {choices}", {"choices": [list(each) for each in choices]})
 
 
-def _mistake(
-    location: Location, kind: str, message: str, *, variables: EnvironmentSource, file: FileSource
-) -> ConfigurationError:
-    location = tuple(part for part in location if part != "[key]")
+def _mistake(first: ErrorDetails, *, variables: EnvironmentSource, file: FileSource) -> ConfigurationError:
+    context = first.get("ctx", {})
+    location: Location = tuple(part for part in context.get("location") or first["loc"] if part != "[key]")
     where = variables.where(location) or file.where(location)
-    reason = message.removeprefix("Value error, ").removeprefix("Input ")
-    if kind == "extra_forbidden":
-        reason = f"is not a known key{did_you_mean(str(location[-1]), _known(location))}"
-    elif kind == "missing":
-        reason = "is missing"
     field = ".".join(str(part) for part in location)
-    msg = f"{where}: {field}: {reason}"
+    if first["type"] == LACKING:
+        return _lacking(field, str(location[-1]), context["choices"], where=where, variables=variables)
+    near = did_you_mean(str(location[-1]), _known(location)) if first["type"] == UNKNOWN_KEY else ""
+    msg = f"{where}: {field}: {plain(first)}{near}"
     return ConfigurationError(msg, where=where, what_to_do=f"Correct {field} there.")
+
+
+def _lacking(
+    field: str, store: str, choices: Sequence[Sequence[str]], *, where: str, variables: EnvironmentSource
+) -> ConfigurationError:
+    """Name what a store lacks before what it has: the variables that are to be set."""
+    names = [" and ".join(f"{name} ({variables.variable(store, name)})" for name in each) for each in choices]
+    told = f"lacks {names[0]}" if len(names) == 1 else f"has no credentials; set {', or '.join(names)}"
+    msg = f"{field}: {told}; what it has comes from {where}"
+    to_set = ", or ".join(" and ".join(variables.variable(store, name) for name in each) for each in choices)
+    hint = f"Set {to_set}, or write it under [{field}] in parcelhook.toml."
+    return ConfigurationError(msg, where=where, what_to_do=hint)
 
 
 def _known(location: Location) -> Mapping[str, object]:

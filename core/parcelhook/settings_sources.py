@@ -121,6 +121,14 @@ class EnvironmentSource(_Source):
         """Give the variables that set a location or something below it, or nothing."""
         return ", ".join(name for place, name in self._origin.items() if place[: len(location)] == location)
 
+    def variable(self, store: str, field: str) -> str:
+        """Give the variable that sets a field of a store: the short one where it can only mean this store."""
+        names = self._names["stores"]
+        short = {its: name for name, its in WIX_VARIABLES.items()}
+        if field in short and (store == "default" or names == (store,)):
+            return short[field]
+        return f"{PREFIX}STORES__{store.replace('-', '_').replace('.', '_')}__{field}".upper()
+
     def _take(self, variable: str, text: str) -> None:
         name = variable.removesuffix("_FILE")
         location = self._location(name)
