@@ -264,7 +264,7 @@ def test_a_refused_permission_is_not_the_shipments_fault(shop: Shop, status: int
     order_id = shop.order()
     row = shop.take(order_id)
 
-    assert shop.send(row) is Outcome.WAITING
+    assert shop.send(row) is Outcome.FORBIDDEN
     shop.control("DELETE", "faults")
     shop.clock.advance(61)
 
@@ -277,7 +277,7 @@ def test_a_throttled_create_is_not_ambiguous(shop: Shop) -> None:
     shop.fault("create", status=429, times=4, retry_after=40)
     row = shop.take(shop.order())
 
-    assert shop.send(row) is Outcome.WAITING
+    assert shop.send(row) is Outcome.THROTTLED
     assert (shop.row(row).state, shop.row(row).ambiguous) == (State.READY, 0)
     shop.control("DELETE", "faults")
     shop.clock.advance(61)
@@ -311,7 +311,8 @@ def test_orders_that_cannot_be_read_fail_nothing(shop: Shop, status: int) -> Non
     shop.fault("search-orders", status=status, code="SOME_RULE", times=3)
     rows = [shop.take(order_id) for order_id in shop.orders(2)]
 
-    assert send(shop.store) == {row.id: Outcome.WAITING for row in rows}
+    told = Outcome.FORBIDDEN if status == 403 else Outcome.WAITING  # noqa: PLR2004 - HTTP
+    assert send(shop.store) == {row.id: told for row in rows}
     shop.control("DELETE", "faults")
     shop.clock.advance(31)
 
@@ -410,7 +411,7 @@ def test_a_create_leaves_in_time_or_not_at_all(shop: Shop, monkeypatch: pytest.M
 
     monkeypatch.setattr(shop.store.wix, "create_fulfillment", asleep)
 
-    assert shop.send(row) is Outcome.WAITING
+    assert shop.send(row) is Outcome.THROTTLED
     assert shop.fulfillments(order_id) == []
 
 
@@ -428,7 +429,7 @@ def test_with_a_short_settle_time_a_create_leaves_earlier_or_not_at_all(
 
     monkeypatch.setattr(shop.store.wix, "create_fulfillment", asleep)
 
-    assert shop.send(row) is Outcome.WAITING
+    assert shop.send(row) is Outcome.THROTTLED
     assert shop.fulfillments(row.order_id) == []
 
 

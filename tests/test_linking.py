@@ -10,7 +10,8 @@ import pytest
 
 from parcelhook import Carrier, CarrierRefused, CarrierThrottled, CarrierUnavailable, Shipment, hookimpl
 from parcelhook.errors import HookFailed, InvalidTrackingLink
-from parcelhook.fulfillment.create import LINK_TRIES, send
+from parcelhook.fulfillment.create import send
+from parcelhook.fulfillment.linkage import TRIES
 from parcelhook.fulfillment.linking import can_link, tracking_info
 from parcelhook.fulfillment.store import Outcome
 from parcelhook.ledger import State
@@ -112,7 +113,7 @@ def test_a_person_is_asked_when_no_link_comes(shop: Shop) -> None:
             shop.clock.advance(waits[-1])
 
     assert waits == sorted(set(waits))
-    assert (len(waits), len(linker.asked)) == (LINK_TRIES, LINK_TRIES + 1)
+    assert (len(waits), len(linker.asked)) == (TRIES, TRIES + 1)
     found = shop.row(row)
     assert (found.state, found.error, bool(found.what_to_do)) == (State.NEEDS_REVIEW, "it does not answer", True)
     assert not shop.calls()

@@ -218,7 +218,7 @@ def test_create_with_a_malformed_answer(tape: Tape, body: str) -> None:
 def test_bulk_create_in_part(tape: Tape) -> None:
     """One of three orders is refused."""
     with client_on(tape, "bulk-create/partial") as client:
-        result = client.bulk_create_fulfillments([(ORDER, UPS), (OTHER_ORDER, UPS), (OTHER_ORDER, ACME)])
+        result = client.bulk_create_fulfillments([(ORDER, [UPS]), (OTHER_ORDER, [UPS]), (OTHER_ORDER, [ACME])])
 
     assert [item.success for item in result.items] == [True, False, True]
     assert result.items[1].code == "TRACKING_NUMBER_ALREADY_EXISTS"

@@ -52,7 +52,7 @@ Operation = Callable[[WixClient], object]
 
 OPERATIONS: dict[str, Operation] = {
     "create": lambda client: client.create_fulfillment(ORDER, UPS),
-    "bulk-create": lambda client: client.bulk_create_fulfillments([(ORDER, UPS)]),
+    "bulk-create": lambda client: client.bulk_create_fulfillments([(ORDER, [UPS])]),
     "update": lambda client: client.update_status(ORDER, FULFILLMENT, "Fulfilled"),
     "delete": lambda client: client.delete_fulfillment(ORDER, FULFILLMENT),
     "list": lambda client: client.list_fulfillments(ORDER),
@@ -132,24 +132,20 @@ def test_create_without_a_number_sends_no_tracking_info() -> None:
 
 
 def test_bulk_create_sends_one_entry_for_each_order() -> None:
-    """The entries stand in the order given, each with one fulfillment."""
-    items = [(ORDER, UPS), (OTHER_ORDER, NewFulfillment(line_items=ITEMS))]
+    """The entries stand in the order given, each with the order's fulfillments."""
+    items = [(ORDER, [UPS]), (OTHER_ORDER, [NewFulfillment(line_items=ITEMS), UPS])]
 
     method, path, body = sent(lambda client: client.bulk_create_fulfillments(items), {"results": []})
 
     assert (method, path) == ("POST", "/ecom/v1/fulfillments/orders/bulk/create-fulfillments")
+    ups = {
+        "lineItems": [{"id": LINE_ITEM, "quantity": 1}],
+        "trackingInfo": {"trackingNumber": "TRK-1", "shippingProvider": "ups"},
+    }
     assert body == {
         "ordersWithFulfillments": [
-            {
-                "orderId": ORDER,
-                "fulfillments": [
-                    {
-                        "lineItems": [{"id": LINE_ITEM, "quantity": 1}],
-                        "trackingInfo": {"trackingNumber": "TRK-1", "shippingProvider": "ups"},
-                    }
-                ],
-            },
-            {"orderId": OTHER_ORDER, "fulfillments": [{"lineItems": [{"id": LINE_ITEM, "quantity": 3}]}]},
+            {"orderId": ORDER, "fulfillments": [ups]},
+            {"orderId": OTHER_ORDER, "fulfillments": [{"lineItems": [{"id": LINE_ITEM, "quantity": 3}]}, ups]},
         ]
     }
 
@@ -557,7 +553,7 @@ def test_id_that_would_change_the_path_is_refused(bad: str) -> None:
             lambda: client.update_status(ORDER, bad, "Ready"),
             lambda: client.delete_fulfillment(bad, FULFILLMENT),
             lambda: client.list_fulfillments_by_ids([bad]),
-            lambda: client.bulk_create_fulfillments([(bad, UPS)]),
+            lambda: client.bulk_create_fulfillments([(bad, [UPS])]),
         ):
             with pytest.raises(InputError):
                 call()
@@ -572,7 +568,7 @@ def test_batches_are_1_to_100(count: int) -> None:
         with pytest.raises(InputError):
             client.list_fulfillments_by_ids([ORDER] * count)
         with pytest.raises(InputError):
-            client.bulk_create_fulfillments([(ORDER, UPS)] * count)
+            client.bulk_create_fulfillments([(ORDER, [UPS])] * count)
 
     assert wire.received == []
 

@@ -202,7 +202,7 @@ def test_bulk_create_tells_about_each_order(sandbox: Store, client: WixClient) -
     client.create_fulfillment(orders[1], new("TAKEN"))
 
     result = client.bulk_create_fulfillments(
-        [(orders[0], new()), (orders[1], new("TAKEN")), (orders[2], new()), (str(uuid4()), new())]
+        [(orders[0], [new()]), (orders[1], [new("TAKEN")]), (orders[2], [new()]), (str(uuid4()), [new()])]
     )
 
     assert [item.success for item in result.items] == [True, False, True, False]
@@ -217,7 +217,7 @@ def test_bulk_failures_without_details_are_missing(sandbox: Store, client: WixCl
     orders = new_orders(sandbox, 2)
     control(sandbox, "PATCH", "switches", {"bulk_detail_threshold": 1})
     try:
-        result = client.bulk_create_fulfillments([(order_id, new(quantity=9)) for order_id in orders])
+        result = client.bulk_create_fulfillments([(order_id, [new(quantity=9)]) for order_id in orders])
     finally:
         control(sandbox, "PATCH", "switches", {"bulk_detail_threshold": 100})
 
@@ -229,7 +229,7 @@ def test_full_bulk_of_100(sandbox: Store, client: WixClient) -> None:
     """One call takes a hundred orders."""
     orders = new_orders(sandbox, 100)
 
-    result = client.bulk_create_fulfillments([(order_id, new()) for order_id in orders])
+    result = client.bulk_create_fulfillments([(order_id, [new()]) for order_id in orders])
 
     assert all(item.success for item in result.items)
     assert len(result.items) == 100
@@ -357,7 +357,7 @@ def test_untold_bulk_is_ambiguous(sandbox: Store, client: WixClient) -> None:
     fault(sandbox, "bulk-create", effect="untold")
 
     with pytest.raises(WixNoAnswer):
-        client.bulk_create_fulfillments([(order_id, new()) for order_id in orders])
+        client.bulk_create_fulfillments([(order_id, [new()]) for order_id in orders])
 
     listed = client.list_fulfillments_by_ids(orders)
     assert all(len(listed[order_id].fulfillments) == 1 for order_id in orders)

@@ -94,6 +94,7 @@ _VALUES: Final = bytes.maketrans(
     string.digits.encode() + _LETTERS, bytes([*range(10), *((letter - 3) % 10 for letter in _LETTERS)])
 )
 _DOUBLED: Final = bytes.maketrans(bytes(range(10)), bytes(sum(divmod(2 * digit, 10)) for digit in range(10)))
+_ZEROS_AT_MOST: Final = 4
 _ISO7064_ALPHABET: Final = string.digits + string.ascii_uppercase
 _S10_WEIGHTS: Final = (8, 6, 4, 2, 3, 5, 9, 7)
 
@@ -192,10 +193,14 @@ class _Entry:
 
     def accepts(self, text: str) -> bool:
         """Tell whether a normalised text is a number of this format: length, country, shape and check digit."""
+        match = self.resembles(text)
+        return match is not None and _holds(self.rule, match)
+
+    def resembles(self, text: str) -> re.Match[str] | None:
+        """Give the match of a text that has the right length, country and shape, whatever its check digit."""
         right_length = not self.format.lengths or len(text) in self.format.lengths
         right_country = not self.format.s10 or text[-2:] in self.format.s10
-        match = self.fullmatch(text) if right_length and right_country else None
-        return match is not None and _holds(self.rule, match)
+        return self.fullmatch(text) if right_length and right_country else None
 
     def rank(self, text: str) -> int:
         """Give the format's rank for a text that matched it."""
@@ -323,18 +328,44 @@ def _in_context(found: list[_Found], *, carrier: str | None, country: str | None
     return ordered
 
 
-def _matching(carrier: Carrier, number: str) -> Iterator[tuple[NumberFormat, str]]:
-    entries = [_Entry(carrier, format_) for format_ in carrier.numbers]
-    for text in _spellings(number):
-        yield from ((entry.format, text) for entry in entries if entry.accepts(text))
+class Shapes:
+    """The shapes of one carrier's numbers, made ready for many numbers."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._entries = [_Entry(carrier, format_) for format_ in carrier.numbers]
+
+    def accept(self, number: str) -> bool:
+        """Tell whether a number has a shape the carrier gives; True for a carrier whose shapes are not known."""
+        return not self._entries or any(self.matching(number))
+
+    def matching(self, number: str) -> Iterator[tuple[NumberFormat, str]]:
+        """Yield the formats that accept a number, each with the spelling it accepts."""
+        for text in _spellings(number):
+            for entry in self._entries:
+                if entry.accepts(text):
+                    yield entry.format, text
+
+    def zeros_missing(self, number: str) -> str | None:
+        """Give a number with the leading zeros it has probably lost, or None where nothing speaks for that.
+
+        A spreadsheet takes them off. What speaks for it: the number has no shape of the carrier's, whatever its check
+        digit, and with the zeros it has one that a check digit confirms.
+        """
+        if not (number.isascii() and number.isdigit()) or any(entry.resembles(number) for entry in self._entries):
+            return None
+        for zeros in range(1, _ZEROS_AT_MOST + 1):
+            whole = "0" * zeros + number
+            if any(format_.check_digit for format_, _ in self.matching(whole)):
+                return whole
+        return None
 
 
 def matches(carrier: Carrier, number: str) -> bool:
     """Tell whether a number has a shape the carrier gives; True for a carrier whose shapes are not known."""
-    return not carrier.numbers or any(_matching(carrier, number))
+    return Shapes(carrier).accept(number)
 
 
 def for_links(carrier: Carrier, number: str) -> str:
     """Give a number as the carrier's pages want it: as given, or normalised where its format is canonical."""
     given = as_given(number)
-    return next((text for format_, text in _matching(carrier, given) if format_.canonical), given)
+    return next((text for format_, text in Shapes(carrier).matching(given) if format_.canonical), given)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @click.option("--item", "items", multiple=True, metavar="ID[:QTY]", help="A line item; without any, all that remains.")
 @click.option("--key", metavar="K", help="Your own key for this shipment; without one, it is the number.")
 @click.option("--file", metavar="F", type=click.Path(path_type=Path), help="Ship what this CSV or JSONL file lists.")
+@click.option("--dry-run", is_flag=True, help="With --file: check everything, and ship nothing.")
+@click.option("--failed-to", metavar="G", type=click.Path(path_type=Path), help="With --file: where failed lines go.")
 @pass_invocation
 def fulfill(
     invocation: Invocation,
@@ -36,6 +38,8 @@ def fulfill(
     items: tuple[str, ...],
     key: str | None,
     file: Path | None,
+    dry_run: bool,
+    failed_to: Path | None,
 ) -> int:
     """Create the fulfillment of an order's parcel.
 
@@ -43,15 +47,20 @@ def fulfill(
     is unclear it says so, and the same command, or the service, decides once Wix must have settled.
 
     With --file, many orders are shipped in full calls. A CSV file has the columns order_id, carrier, tracking_number
-    and, as needed, tracking_url, line_item_id, quantity and key; a JSONL file has objects with these names.
+    and, as needed, tracking_url, line_item_id, quantity and key; a JSONL file has objects with these names. Lines that
+    name one order and number are one parcel, as are lines with one key. Lines that failed go to the file --failed-to
+    names, with the columns error and what_to_do; corrected, it can be given to --file as it is.
     """
     if file is not None:
         if order or carrier or number or url or items or key:
             msg = "--file goes without an order and its options"
             raise click.UsageError(msg)
-        from parcelhook.cli.bulk import fulfill_file
+        from parcelhook.cli import bulk
 
-        return fulfill_file(invocation, file)
+        return bulk.fulfill_file(invocation, bulk.Order(file, is_rehearsal=dry_run, failed_to=failed_to))
+    if dry_run or failed_to:
+        msg = "--dry-run and --failed-to go with --file"
+        raise click.UsageError(msg)
     if order is None or carrier is None or number is None:
         msg = "give an order with --carrier and --number, or a --file"
         raise click.UsageError(msg)

@@ -18,6 +18,17 @@ def write_json(value: Json) -> None:
     sys.stdout.flush()
 
 
+def write_json_with(value: Mapping[str, Json], name: str, items: Iterable[Json]) -> None:
+    """Print one JSON object with a further member that is a list, which is never in memory as a whole."""
+    import json
+
+    sys.stdout.write(f"{json.dumps(value)[:-1]}, {json.dumps(name)}: [")
+    for place, item in enumerate(items):
+        sys.stdout.write(", " * bool(place) + json.dumps(item))
+    sys.stdout.write("]}\n")
+    sys.stdout.flush()
+
+
 def write_line(text: str = "") -> None:
     """Print a line for people."""
     sys.stdout.write(printable(text) + "\n")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from parcelhook.fulfillment.store import Outcome, Store
-from parcelhook.ledger import ShipmentRow, State, moves
+from parcelhook.ledger import ShipmentRow, State
 
 PATIENCE: Final = timedelta(seconds=30)
 LOOK_AGAIN_AFTER: Final = 0.1
@@ -38,7 +38,6 @@ def pursue(store: Store, row: ShipmentRow, *, run: Callable[..., object], tell: 
     ``run`` runs a flow of the durable engine; ``tell`` is given, once each, the reasons to wait.
     """
     give_up_at = store.clock() + PATIENCE
-    row = _due_now(store, row)
     told: set[str] = set()
     while row.state in FLOWS and store.clock() < give_up_at:
         free_at, why = _free(store, row)
@@ -75,16 +74,3 @@ def _free(store: Store, row: ShipmentRow) -> tuple[datetime | None, str]:
     if row.due_at is not None and row.due_at > now:
         return row.due_at, LEFT_BEHIND
     return None, ""
-
-
-def _due_now(store: Store, row: ShipmentRow) -> ShipmentRow:
-    """Let a shipment that was put off be due at once, for it was asked for again; an open outcome keeps its time."""
-    if row.due_at is None or row.claimed_by is not None:
-        return row
-    if row.state is State.READY:
-        return store.ledger.shipments.move(moves.ready_again(row, reason="it was asked for again"))
-    if row.state is State.WAITING_LINK:
-        move = moves.wait_for_link(row, reason="it was asked for again")
-        # Only failures in a row are counted, and this is no failure.
-        return store.ledger.shipments.move(replace(move, changes={"attempts": 0}))
-    return row

@@ -1,131 +1,196 @@
-"""Ship many orders at once: sorted by provider, a hundred a call, each told apart by itself."""
+"""Ship many orders at once: sorted by carrier, a hundred a call, each told apart by itself."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
-from parcelhook.errors import ParcelhookError
-from parcelhook.fulfillment.files import BadLine, Entry
-from parcelhook.fulfillment.intake import take_in
-from parcelhook.fulfillment.store import Store
-from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.errors import InputError, ParcelhookError
+from parcelhook.fulfillment.intake import TakenIn, new_shipment, take_in_all
+from parcelhook.fulfillment.spool import Spool, Spooled
+from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
+from parcelhook.ledger.rows import NewShipment, Standing
 from parcelhook.ledger.states import State
+from parcelhook.numbers import Shapes
 
-PER_CALL: Final = 100
-ANOTHER_WORKER_SECONDS: Final = 60.0
-SETTLE_PATIENCE: Final = timedelta(seconds=30)
+PATIENCE: Final = timedelta(seconds=30)
+"""How long a run waits at its end, beyond the settle time, while nothing of what is open is decided."""
 
-Run = Callable[[str, str, list[str]], object]
+PER_FLOW: Final = 100
+LOOK_AGAIN_AFTER: Final = 0.1
+LOOK_AGAIN_AT_MOST: Final = 1.0
+TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
 
-
-@dataclass(slots=True, eq=False)
-class Result:
-    """What became of one entry: its shipment where there is one, else the error."""
-
-    line: int
-    order_id: str
-    row: ShipmentRow | None = None
-    existed: bool = False
-    error: str = ""
-    what_to_do: str = ""
+Run: TypeAlias = Callable[[str, str, list[str]], object]
 
 
-def ship(
-    store: Store,
-    entries: Sequence[Entry | BadLine],
-    *,
-    run: Run,
-    told: Callable[[int], object] = lambda _: None,
-    sleep: Callable[[float], object] = time.sleep,
-) -> list[Result]:
-    """Take in entries and send what is ready in full calls; give what became of each, in the order given.
+class Shipping:
+    """Ship what a spool holds, from one store.
 
-    What an earlier run left open is settled first, where that can be within half a minute. ``run`` runs a flow of the
-    durable engine; ``told`` is given how many shipments were dealt with.
+    ``run`` runs a flow of the durable engine. ``told`` is given how many parcels were dealt with, each time some were;
+    ``warn`` the line of a number that its carrier does not seem to give; ``pause`` why, and until when, nothing is
+    sent. ``is_stopped`` tells that nothing more is to be begun. Whatever happens, the ledger knows what was begun, and
+    the same file can be shipped again.
     """
-    results = [_take_in(store, entry) for entry in entries]
-    _tell_repetitions(results)
-    _settle(store, results, run=run, sleep=sleep)
-    open_ = [result for result in results if result.row is not None and result.row.state is not State.CREATED]
-    open_.sort(key=lambda result: (result.row.carrier if result.row else "", result.order_id))
-    while batch := _next_call(open_):
-        ids = [result.row.id for result in batch if result.row]
-        outcomes = run("send", store.id, ids)
-        _read_again(store, batch, outcomes if isinstance(outcomes, Mapping) else {})
-        told(len(batch))
-        dealt_with = set(batch)
-        open_ = [result for result in open_ if result not in dealt_with]
-    return results
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        *,
+        run: Run,
+        told: Callable[[int], object] = lambda _: None,
+        warn: Callable[[int, str], object] = lambda *_: None,
+        pause: Callable[[str, datetime], object] = lambda *_: None,
+        is_stopped: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._run = run
+        self._told = told
+        self._warn = warn
+        self._pause = pause
+        self._is_stopped = is_stopped
+        self._sleep = sleep
+        self._is_cut_off = False
+
+    def ship(self) -> None:
+        """Ship everything in full calls, then see to what was left open, as long as that can be decided soon."""
+        self._told(recognise(self._store, self._spool, warn=self._warn))
+        for call in self._spool.calls():
+            if self._is_over():
+                return
+            self._send(self._take_in(call))
+            self._told(len(call))
+        self._finish()
+
+    def _is_over(self) -> bool:
+        return self._is_cut_off or self._is_stopped()
+
+    def _take_in(self, call: Sequence[Spooled]) -> list[str]:
+        """Write the parcels of up to a hundred orders down, and give the shipments that are to be sent."""
+        taken_in = take_in_all(self._store, [each.wish for each in call], held_for=LEASE_SECONDS)
+        bound: list[tuple[int, TakenIn]] = []
+        for each, taken in zip(call, taken_in, strict=True):
+            if isinstance(taken, ParcelhookError):
+                self._spool.fail(each.number, error=taken.message, what_to_do=taken.what_to_do)
+            else:
+                bound.append((each.number, taken))
+        self._spool.bind((number, taken.row.id, taken.row.state.value) for number, taken in bound)
+        known = [taken.row for _, taken in bound if not taken.is_new]
+        if known:
+            self._learn([row.id for row in known], existing={row.id for row in known if row.state is State.CREATED})
+        return list(dict.fromkeys(taken.row.id for _, taken in bound if taken.row.state in TO_SEND))
+
+    def _send(self, ids: Sequence[str]) -> None:
+        """Send shipments; where Wix takes no calls now, wait and try once more, or as often as its limits make us."""
+        is_last = False
+        while ids and not self._is_over():
+            outcomes, standings = self._run_flow("send", ids)
+            ids = [each.id for each in standings if each.state is State.READY and each.due_at is not None]
+            if Outcome.FORBIDDEN in outcomes.values():
+                self._is_cut_off = True
+            if self._is_cut_off or len(ids) < len(standings):
+                # Where some went through, the others wait for reasons of their own.
+                return
+            is_throttled = Outcome.THROTTLED in outcomes.values()
+            self._is_cut_off = is_last and not is_throttled
+            is_last = not is_throttled
+            if not self._is_cut_off:
+                self._wait_until(max(filter(None, (each.due_at for each in standings))), why=standings[0].error)
+
+    def _finish(self) -> None:
+        """Let Wix decide what is open, and send what waits, until nothing is left that changes soon."""
+        open_, give_up_at = self._spool.under_way(), self._store.clock()
+        left = len(open_) + 1
+        while open_ and not self._is_over():
+            if len(open_) < left:
+                left, give_up_at = len(open_), self._store.clock() + self._store.settle + PATIENCE
+            standings = [each for chunk in _chunks(open_) for each in self._learn(chunk)]
+            now = self._store.clock()
+            due = {each.id: each.state for each in standings if _free_at(each, now) <= now}
+            for flow, states in (("settle", {State.SENDING}), ("send", TO_SEND)):
+                for chunk in _chunks([its for its, state in due.items() if state in states]):
+                    self._run_flow(flow, chunk)
+            open_ = self._spool.under_way()
+            if due or not open_:
+                continue
+            next_at = min((_free_at(each, now) for each in standings), default=give_up_at)
+            if next_at > give_up_at or now > give_up_at:
+                return
+            self._sleep(min(LOOK_AGAIN_AT_MOST, max(LOOK_AGAIN_AFTER, (next_at - now).total_seconds())))
+
+    def _run_flow(self, flow: str, ids: Sequence[str]) -> tuple[Mapping[str, object], list[Standing]]:
+        answer = self._run(flow, self._store.id, list(ids))
+        outcomes = answer if isinstance(answer, Mapping) else {}
+        existing = {its for its, outcome in outcomes.items() if outcome == Outcome.EXISTING}
+        return outcomes, self._learn(ids, existing=existing)
+
+    def _learn(self, ids: Sequence[str], *, existing: Collection[str] = ()) -> list[Standing]:
+        standings = list(self._store.ledger.shipments.standing(ids).values())
+        self._spool.learn(standings, existing=existing)
+        return standings
+
+    def _wait_until(self, moment: datetime, *, why: str) -> None:
+        self._pause(why, moment)
+        while (left := (moment - self._store.clock()).total_seconds()) > 0 and not self._is_over():
+            self._sleep(min(left, LOOK_AGAIN_AT_MOST))
 
 
-def _take_in(store: Store, entry: Entry | BadLine) -> Result:
-    if isinstance(entry, BadLine):
-        return Result(entry.line, entry.order_id, error=entry.error, what_to_do=entry.what_to_do)
-    try:
-        row, is_new = take_in(store, entry.wish)
-    except ParcelhookError as error:
-        return Result(entry.line, entry.wish.order_id, error=error.message, what_to_do=error.what_to_do)
-    return Result(entry.line, entry.wish.order_id, row=row, existed=not is_new and row.state is State.CREATED)
+def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] = lambda *_: None) -> int:
+    """Find what cannot be shipped as it is, and what was shipped already, without a call; give how many those are."""
+    done, check = 0, _Check(store, warn)
+    for chunk in spool.waiting():
+        news: dict[int, NewShipment] = {}
+        for each in chunk:
+            try:
+                news[each.number] = check(each)
+            except ParcelhookError as error:
+                spool.fail(each.number, error=error.message, what_to_do=error.what_to_do)
+        order_ids = {new.order_id for new in news.values()}
+        rows = store.ledger.shipments.find(store=store.id, order_ids=order_ids, states={State.CREATED}, limit=100_000)
+        created = {(row.order_id, row.intent_key, row.body_hash): row.id for row in rows}
+        found = {number: created.get((new.order_id, new.intent_key, new.body_hash)) for number, new in news.items()}
+        spool.bind((number, its, State.CREATED.value) for number, its in found.items() if its)
+        existing = list(filter(None, found.values()))
+        spool.learn(store.ledger.shipments.standing(existing).values(), existing=existing)
+        done += len(chunk) - len(news) + len(existing)
+    spool.sort_again()
+    return done
 
 
-def _tell_repetitions(results: Sequence[Result]) -> None:
-    """Note lines whose shipment an earlier line asked for already: it is created once, and counted once."""
-    seen: set[str] = set()
-    for result in results:
-        if result.row is not None:
-            result.existed = result.existed or result.row.id in seen
-            seen.add(result.row.id)
+class _Check:
+    """Check parcels by themselves: carrier, link, and whether the number can be the carrier's."""
+
+    def __init__(self, store: Store, warn: Callable[[int, str], object]) -> None:
+        self._store = store
+        self._warn = warn
+        self._shapes: dict[str, Shapes] = {}
+
+    def __call__(self, each: Spooled) -> NewShipment:
+        """Give what is to be shipped; raise InputError for a number that has probably lost its leading zeros."""
+        new = new_shipment(self._store, each.wish)
+        carrier = self._store.registry.carrier(new.carrier)
+        shapes = self._shapes.get(carrier.id) or self._shapes.setdefault(carrier.id, Shapes(carrier))
+        for parcel in new.parcels:
+            if shapes.accept(parcel.number):
+                continue
+            whole = shapes.zeros_missing(parcel.number)
+            if whole is not None:
+                msg = f"{parcel.number} is no number of {carrier.name}, and {whole} is: a spreadsheet takes zeros off"
+                what_to_do = f"Write {whole} if the label says so; ship it by itself if it says {parcel.number}."
+                raise InputError(msg, field="tracking_number", what_to_do=what_to_do)
+            self._warn(each.number, f"{parcel.number} does not look like a number of {carrier.name}")
+        return new
 
 
-def _settle(store: Store, results: Sequence[Result], *, run: Run, sleep: Callable[[float], object]) -> None:
-    """Let the outcomes be found that an earlier run, or one that died, left open."""
-    give_up_at = store.clock() + SETTLE_PATIENCE
-    while open_ := [result for result in results if _settles_by(result.row, give_up_at)]:
-        due = [result.row.id for result in open_ if result.row and _settles_by(result.row, store.clock())]
-        for start in range(0, len(due), PER_CALL):
-            run("settle", store.id, due[start : start + PER_CALL])
-        for result in open_:
-            if result.row is not None:
-                result.row = store.ledger.shipments.get(result.row.id)
-        if store.clock() >= give_up_at:
-            return
-        sleep(0.1)
+def _free_at(each: Standing, now: datetime) -> datetime:
+    """Give when something can be done about a shipment: nobody holds it then, and it is due."""
+    return max(filter(None, (now, each.due_at, each.claimed_until)))
 
 
-def _settles_by(row: ShipmentRow | None, moment: datetime) -> bool:
-    """Tell whether a shipment's outcome is open, nobody will hold it by then, and Wix must have settled."""
-    if row is None or row.state is not State.SENDING:
-        return False
-    is_held = row.claimed_until is not None and row.claimed_until >= moment
-    return not is_held and (row.due_at is None or row.due_at <= moment)
-
-
-def _next_call(open_: Sequence[Result]) -> list[Result]:
-    """Give the next hundred shipments, no two of one order: the second goes with the next call."""
-    chosen: dict[str, Result] = {}
-    for result in open_:
-        if len(chosen) < PER_CALL:
-            chosen.setdefault(result.order_id, result)
-    return list(chosen.values())
-
-
-def _read_again(store: Store, batch: Sequence[Result], outcomes: Mapping[str, object]) -> None:
-    """Read the shipments as they are now; one that a running service took first is waited for."""
-    deadline = time.monotonic() + ANOTHER_WORKER_SECONDS
-    for result in batch:
-        if result.row is None:
-            continue
-        result.row = store.ledger.shipments.get(result.row.id)
-        while result.row.id not in outcomes and _is_under_way(result.row) and time.monotonic() < deadline:
-            time.sleep(0.1)
-            result.row = store.ledger.shipments.get(result.row.id)
-        result.existed = result.existed or outcomes.get(result.row.id) == "existing"
-        result.error, result.what_to_do = result.row.error, result.row.what_to_do
-
-
-def _is_under_way(row: ShipmentRow) -> bool:
-    return row.due_at is None and row.state in {State.WAITING_LINK, State.READY, State.SENDING}
+def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + PER_FLOW] for start in range(0, len(ids), PER_FLOW)]

@@ -4,145 +4,220 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TextIO, TypeAlias
 
 from parcelhook.errors import InputError
-from parcelhook.fulfillment.intake import Wish
 
 COLUMNS: Final = ("order_id", "carrier", "tracking_number", "tracking_url", "line_item_id", "quantity", "key")
 REQUIRED: Final = ("order_id", "carrier", "tracking_number")
-_COLUMNS_ARE: Final = f"Its columns are {', '.join(COLUMNS)}."
-_MEMBERS: Final = f"Its members are texts and numbers: {', '.join(COLUMNS)}."
+ADDED: Final = ("error", "what_to_do")
+"""What a file of failures has beside the columns of the file it came from; read again, they are passed over."""
+
+LINE_AT_MOST: Final = 100_000
+_DELIMITERS: Final = ",;\t"
 _MOST_DIGITS: Final = 9
+_SPOILED: Final = re.compile(r"\d+([.,]\d*)?E\+?\d+|\d+[.,]0+", re.IGNORECASE)
+"""What a spreadsheet makes of a long number: ``7.94645E+11``, or ``794645000000.00``."""
+
+_COLUMNS_ARE: Final = f"The columns are {', '.join(COLUMNS)}."
+_MEMBERS: Final = "Its members are texts and whole numbers."
 
 Row: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a file wants shipped as one parcel, and the line it stands on first (the heading is line 1)."""
+class Line:
+    """A line that can be understood; ``raw`` is the line as it stands, in the file's own form."""
 
-    line: int
-    wish: Wish
+    number: int
+    raw: str
+    row: Row
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be understood, and why."""
+    """A line that cannot be understood, and why; ``row`` is what could be read of it."""
 
-    line: int
-    order_id: str
+    number: int
+    raw: str
     error: str
     what_to_do: str
+    row: Row = field(default_factory=dict)
 
 
-def read_file(path: Path) -> list[Entry | BadLine]:
-    """Read a ``.csv`` or ``.jsonl`` file; lines that name one order, carrier and number are one parcel.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a file is written: ``delimiter`` of a CSV file or "" for JSON lines, and a CSV file's columns."""
 
-    Raise InputError where the file cannot be read or lacks a column; a bad line is part of the answer.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _json_lines(file) if path.suffix.lower() == ".jsonl" else _csv_lines(file)
-            return _merged([row if isinstance(row, BadLine) else _entry(line, row) for line, row in rows])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: cannot be read: {error}"
-        raise InputError(msg, field="--file", what_to_do="Give a UTF-8 file of comma-separated values.") from error
+    delimiter: str
+    heading: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def values(self, raw: str) -> list[str]:
+        """Give the values of a line, as far as they can be read."""
+        try:
+            return next(csv.reader([raw], delimiter=self.delimiter), [])
+        except csv.Error:
+            return []
+
+    @property
+    def unknown(self) -> list[str]:
+        """Give the columns that mean nothing here."""
+        return [name for name, column in zip(self.heading, self.columns, strict=True) if column not in _KNOWN]
 
 
-def _csv_lines(file: Iterator[str]) -> Iterator[tuple[int, Row | BadLine]]:
-    reader = csv.DictReader(file, strict=True)
-    _check_columns(reader.fieldnames or ())
-    for row in reader:
+class ShipmentFile:
+    """An open file; iterate over its lines once. ``unknown`` are the columns passed over, as far as they were seen."""
+
+    def __init__(self, path: Path, text: TextIO) -> None:
+        self.path = path
+        self._text = text
+        self._number = 0
+        self.form = Form("") if path.suffix.lower() == ".jsonl" else self._csv_form()
+        self.unknown: dict[str, None] = dict.fromkeys(self.form.unknown)
+
+    def __iter__(self) -> Iterator[Line | BadLine]:
+        """Give each line that is not empty; raise InputError where the file was changed or cut meanwhile."""
+        before = os.fstat(self._text.fileno())
+        for raw in self._lines():
+            yield self._checked(raw) if raw is not None else self._too_long()
+        after = os.fstat(self._text.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            msg = f"{self.path}: it was changed while it was read, and nothing was done about it"
+            raise InputError(msg, field="--file", what_to_do="Run the command again when the file is complete.")
+
+    def _lines(self) -> Iterator[str | None]:
+        """Give each line that is not empty, or None for one that is too long, of which no more is read than is kept."""
+        while raw := self._text.readline(LINE_AT_MOST):
+            self._number += 1
+            if len(raw) == LINE_AT_MOST and not raw.endswith(("\n", "\r")):
+                while len(rest := self._text.readline(LINE_AT_MOST)) == LINE_AT_MOST and not rest.endswith("\n"):
+                    pass
+                yield None
+            elif raw.strip():
+                yield raw.rstrip("\r\n")
+
+    def _csv_form(self) -> Form:
+        heading = next(self._lines(), None)
+        if heading is None:
+            msg = f"{self.path}: it has no heading"
+            raise InputError(msg, field="--file", what_to_do=f"Its first line names the columns. {_COLUMNS_ARE}")
+        forms = [_form(heading, delimiter) for delimiter in _DELIMITERS]
+        form = max(forms, key=lambda each: len(_KNOWN.intersection(each.columns)))
+        _check_columns(form)
+        return form
+
+    def _checked(self, raw: str) -> Line | BadLine:
+        if not raw.isprintable() and any("\udc80" <= character <= "\udcff" for character in raw):
+            text = raw.encode("utf-8", "surrogateescape").decode("latin-1")
+            return BadLine(self._number, text, "it is not UTF-8 text", "Save the file as CSV UTF-8.")
+        row = self._csv_row(raw) if self.form.delimiter else self._json_row(raw)
+        if isinstance(row, BadLine):
+            return row
+        fault = _fault(row)
+        return BadLine(self._number, raw, *fault, row=row) if fault else Line(self._number, raw, row)
+
+    def _csv_row(self, raw: str) -> Row | BadLine:
+        try:
+            values = next(csv.reader([raw], delimiter=self.form.delimiter, strict=True))
+        except csv.Error as error:
+            what_to_do = "Put a value in double quotes, on one line, and write a double quote within it twice."
+            row = dict(zip(self.form.columns, map(str.strip, self.form.values(raw)), strict=False))
+            return BadLine(self._number, raw, f"its quotes cannot be read: {error}", what_to_do, row=row)
+        row = {name: value.strip() for name, value in zip(self.form.columns, values, strict=False) if name in _KNOWN}
         # A comma too many, in a link for one, has shifted values into columns they do not belong to.
-        if None in row:
+        if len(values) > len(self.form.columns):
             what_to_do = "Put values that hold a comma in double quotes."
-            error = "it has more values than there are columns"
-            yield reader.line_num, BadLine(reader.line_num, row.get("order_id") or "", error, what_to_do)
-        else:
-            yield reader.line_num, {name: value or "" for name, value in row.items()}
+            return BadLine(self._number, raw, "it has more values than there are columns", what_to_do, row=row)
+        return row
+
+    def _json_row(self, raw: str) -> Row | BadLine:
+        try:
+            read = json.loads(raw)
+        except (ValueError, RecursionError):
+            read = None
+        if not isinstance(read, dict):
+            return BadLine(self._number, raw, "it is no JSON object", "Give one JSON object a line.")
+        self.unknown |= dict.fromkeys(name for name in read if name not in _KNOWN)
+        row = {name: "" if value is None else str(value).strip() for name, value in read.items() if name in _KNOWN}
+        for name, value in read.items():
+            if name in COLUMNS and value is not None and type(value) not in {str, int}:
+                return BadLine(self._number, raw, f"{name} is neither a text nor a whole number", _MEMBERS, row=row)
+            meant = None if name in _KNOWN else _meant(name, present=read)
+            if meant:
+                hint = f"Did you mean {meant}? {_COLUMNS_ARE}"
+                return BadLine(self._number, raw, f"it has an unknown member {name}", hint, row=row)
+        return row
+
+    def _too_long(self) -> BadLine:
+        error = f"it is longer than {LINE_AT_MOST:,} characters"
+        return BadLine(self._number, "", error, "No shipment needs a line that long: look what it holds.")
 
 
-def _json_lines(file: Iterator[str]) -> Iterator[tuple[int, Row | BadLine]]:
-    for line, text in enumerate(file, 1):
-        if text.strip():
-            yield line, _json_row(line, text)
-
-
-def _json_row(line: int, text: str) -> Row | BadLine:
+@contextmanager
+def opened(path: Path) -> Iterator[ShipmentFile]:
+    """Open a ``.csv`` or ``.jsonl`` file; raise InputError where it cannot be read or lacks a column."""
     try:
-        row = json.loads(text)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        return BadLine(line, "", "it is no JSON object", "Give one JSON object a line.")
-    order_id = row.get("order_id")
-    for name, value in row.items():
-        if name not in COLUMNS:
-            error = f"it has an unknown member {name!r}"
-        elif value is not None and type(value) not in {str, int}:
-            error = f"{name} is neither a text nor a whole number"
-        else:
-            continue
-        return BadLine(line, order_id if isinstance(order_id, str) else "", error, _MEMBERS)
-    return {name: "" if value is None else str(value) for name, value in row.items()}
+        with path.open("rb") as binary:
+            encoding = "utf-16" if binary.read(2) in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+        # What is not UTF-8 is found line by line.
+        with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+            yield ShipmentFile(path, text)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        msg = f"{path}: cannot be read: {reason}"
+        raise InputError(msg, field="--file", what_to_do="Give a CSV or JSONL file, in UTF-8.") from error
 
 
-def _check_columns(columns: Sequence[str]) -> None:
-    missing = [name for name in REQUIRED if name not in columns]
-    unknown = [name for name in columns if name not in COLUMNS]
-    doubled = sorted({name for name in columns if columns.count(name) > 1})
-    for names, problem in ((missing, "lacks the"), (unknown, "has the unknown"), (doubled, "repeats the")):
+_KNOWN: Final = frozenset({*COLUMNS, *ADDED})
+
+
+def _form(heading: str, delimiter: str) -> Form:
+    try:
+        names = tuple(next(csv.reader([heading], delimiter=delimiter, strict=True)))
+    except csv.Error:
+        names = ()
+    columns = tuple(re.sub(r"[\s-]+", "_", name.strip().casefold()) for name in names)
+    return Form(delimiter, heading=names, columns=columns)
+
+
+def _check_columns(form: Form) -> None:
+    missing = [name for name in REQUIRED if name not in form.columns]
+    doubled = sorted({name for name in form.columns if name and form.columns.count(name) > 1})
+    mistyped = [name for name in form.columns if name not in _KNOWN and _meant(name, present=form.columns)]
+    for names, problem in ((missing, "lacks the"), (doubled, "repeats the"), (mistyped, "has the unknown")):
         if names:
             msg = f"the file {problem} column{'s' if len(names) > 1 else ''} {', '.join(names)}"
-            raise InputError(msg, field="--file", what_to_do=_COLUMNS_ARE)
+            meant = [_meant(name, present=form.columns) for name in names] if names is mistyped else []
+            hint = f"Did you mean {', '.join(filter(None, meant))}? {_COLUMNS_ARE}" if meant else _COLUMNS_ARE
+            raise InputError(msg, field="--file", what_to_do=hint)
 
 
-def _entry(line: int, row: Row) -> Entry | BadLine:
-    values = {name: row.get(name, "").strip() for name in COLUMNS}
-    missing = [name for name in REQUIRED if not values[name]]
+def _meant(name: str, *, present: Sequence[str] | Mapping[str, object]) -> str | None:
+    """Give the column that a name is probably a misspelling of, and that is not there itself."""
+    close = get_close_matches(name, [column for column in COLUMNS if column not in present], n=1, cutoff=0.75)
+    return close[0] if close else None
+
+
+def _fault(row: Row) -> tuple[str, str] | None:
+    """Give what is wrong with a row by itself and what to do about it, or None."""
+    missing = [name for name in REQUIRED if not row.get(name)]
+    quantity, item, number = row.get("quantity", ""), row.get("line_item_id", ""), row.get("tracking_number", "")
     if missing:
-        what_to_do = "Fill it in, or take the line out."
-        return BadLine(line, values["order_id"], f"{missing[0]} is missing", what_to_do)
-    quantity, item = values["quantity"], values["line_item_id"]
-    if quantity and not _is_count(quantity):
-        return BadLine(line, values["order_id"], f"quantity {quantity!r} is no number from 1", "Give a whole number.")
+        return f"{missing[0]} is missing", "Fill it in, or take the line out."
+    if _SPOILED.fullmatch(number):
+        what_to_do = "Take the number from where it came from: make the column text before you paste it."
+        return f"a spreadsheet has made {number} of the tracking number, and its digits are lost", what_to_do
+    if quantity and not (quantity.isascii() and quantity.isdigit() and len(quantity) <= _MOST_DIGITS and int(quantity)):
+        return f"quantity {quantity!r} is no number from 1", "Give a whole number."
     if quantity and not item:
         what_to_do = "Name the line item, or leave the quantity empty to ship all that remains."
-        return BadLine(line, values["order_id"], "quantity without line_item_id", what_to_do)
-    wish = Wish(
-        order_id=values["order_id"],
-        carrier=values["carrier"],
-        parcels=((values["tracking_number"], values["tracking_url"] or None),),
-        items={item: int(quantity) if quantity else None} if item else {},
-        key=values["key"] or None,
-        source="file",
-    )
-    return Entry(line, wish)
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) > 0
-
-
-def _merged(entries: Sequence[Entry | BadLine]) -> list[Entry | BadLine]:
-    """Put the lines of one parcel together; two lines for the same item of it are an error, not a sum."""
-    merged: dict[object, Entry | BadLine] = {}
-    for entry in entries:
-        if isinstance(entry, BadLine):
-            merged[entry.line] = entry
-            continue
-        wish = entry.wish
-        identity = (wish.order_id, wish.carrier, wish.parcels, wish.key)
-        first = merged.get(identity)
-        if not isinstance(first, Entry):
-            merged[identity] = entry
-        elif not wish.items or not first.wish.items or set(wish.items) & set(first.wish.items):
-            error = f"line {first.line} says the same parcel and item already"
-            merged[entry.line] = BadLine(entry.line, wish.order_id, error, "Take one of the two lines out.")
-        else:
-            merged[identity] = replace(first, wish=replace(first.wish, items={**first.wish.items, **wish.items}))
-    return list(merged.values())
+        return "quantity without line_item_id", what_to_do
+    return None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from parcelhook.errors import InputError, InvalidTrackingLink, KeyReused, NotFulfillable, ShipmentChanged
+from parcelhook.errors import InputError, InvalidTrackingLink, NotFulfillable, ParcelhookError, ShipmentChanged
 from parcelhook.fulfillment.linking import can_link
-from parcelhook.fulfillment.orders import read_orders
+from parcelhook.fulfillment.orders import read_orders, unknown_order
 from parcelhook.fulfillment.plan import remaining_quantities
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
-from parcelhook.ledger.rows import NewParcel, NewShipment, ShipmentRow
+from parcelhook.ledger.moves import Move
+from parcelhook.ledger.rows import Added, NewParcel, NewShipment, ShipmentRow
+from parcelhook.ledger.shipments import key_reused
 from parcelhook.ledger.states import State
 from parcelhook.links import checked_link
 from parcelhook.models import ShipmentItem
@@ -41,33 +43,102 @@ class Wish:
     source: str = "cli"
 
 
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """The shipment a wish has become, and whether it is new."""
+
+    row: ShipmentRow
+    is_new: bool
+
+
 def take_in(store: Store, wish: Wish) -> tuple[ShipmentRow, bool]:
     """Write a wish down as a shipment that waits to be sent, or find it; give it and whether it is new.
 
     The same key (without one, the same number) with another body raises KeyReused, unless nothing came of the first:
     what Wix refused, or what a person was asked about before anything was sent, may be asked for otherwise, and is
-    tried anew. An order that waited for its number gets it.
+    tried anew; what was put off is due at once. An order that waited for its number gets it.
     """
-    new = _shipment(store, wish)
-    waiting = None if new.items else _waiting_for_number(store, new)
-    if waiting is not None:
-        # Where another process gave it a number first, that may be this very wish: ``add`` finds out.
-        with suppress(ShipmentChanged):
-            return store.ledger.shipments.move(moves.revised(waiting, replace(new, items=waiting.items))), True
+    (taken,) = take_in_all(store, [wish])
+    if isinstance(taken, ParcelhookError):
+        raise taken
+    return taken.row, taken.is_new
+
+
+def take_in_all(store: Store, wishes: Sequence[Wish], *, held_for: float = 0.0) -> list[TakenIn | ParcelhookError]:
+    """Take in wishes as ``take_in`` does, in a few statements, and give for each its shipment or what is wrong with it.
+
+    With ``held_for``, this worker holds what is new for so many seconds.
+    """
+    taken: dict[int, TakenIn | ParcelhookError] = {}
+    good: dict[int, NewShipment] = {}
+    left = _left(store, [wish.order_id for wish in wishes if None in wish.items.values()])
+    for place, wish in enumerate(wishes):
+        try:
+            good[place] = replace(new_shipment(store, wish), items=_items(wish, left))
+        except ParcelhookError as error:
+            taken[place] = error
+    known = _of_orders(store, good.values())
+    taken |= _numbered(store, good, known)
+    rest = [place for place in good if place not in taken]
+    owner = store.owner if held_for else ""
+    added = store.ledger.shipments.add_all(
+        [good[place] for place in rest], again=True, owner=owner, lease_seconds=held_for
+    )
+    for place, each in zip(rest, added, strict=True):
+        taken[place] = _again(store, good[place], each)
+    return [taken[place] for place in range(len(wishes))]
+
+
+def _of_orders(store: Store, news: Iterable[NewShipment]) -> dict[str, list[ShipmentRow]]:
+    """Give, by order, the shipments that are known already."""
+    known: dict[str, list[ShipmentRow]] = defaultdict(list)
+    for row in store.ledger.shipments.find(store=store.id, order_ids={new.order_id for new in news}, limit=100_000):
+        known[row.order_id].append(row)
+    return known
+
+
+def _numbered(
+    store: Store, news: Mapping[int, NewShipment], known: Mapping[str, list[ShipmentRow]]
+) -> dict[int, TakenIn | ParcelhookError]:
+    """Give orders that wait for a number the first that comes without items, and tell which wishes that were."""
+    moved: dict[str, tuple[int, Move]] = {}
+    for place, new in news.items():
+        waiting = None if new.items else _waiting_for_number(known.get(new.order_id, ()), new.intent_key)
+        if waiting is not None:
+            moved.setdefault(waiting.id, (place, moves.revised(waiting, replace(new, items=waiting.items))))
+    # Where another process gave it a number first, that may be this very wish: adding it finds out.
+    rows = store.ledger.shipments.move_all([move for _, move in moved.values()])
+    return {moved[row.id][0]: TakenIn(row, is_new=True) for row in rows}
+
+
+def _again(store: Store, new: NewShipment, added: Added) -> TakenIn | ParcelhookError:
+    """Tell what a wish came to whose shipment was added or known: it may be asked for anew, or otherwise."""
+    row = added.shipment
     try:
-        row, is_new = store.ledger.shipments.add(new, again=True)
-    except KeyReused:
-        rows = store.ledger.shipments.find(store=new.store, order_id=new.order_id)
-        earlier = next((row for row in rows if row.intent_key == new.intent_key and _nothing_came_of(row)), None)
-        if earlier is None:
-            raise
-        return store.ledger.shipments.move(moves.revised(earlier, new)), True
-    if _nothing_came_of(row):
-        row = store.ledger.shipments.move(moves.revised(row, new))
-    return row, is_new
+        if not added.is_new and _nothing_came_of(row):
+            return TakenIn(store.ledger.shipments.move(moves.revised(row, new)), is_new=added.is_conflict)
+        if added.is_conflict:
+            return key_reused(new)
+        return TakenIn(row if added.is_new else _due_now(store, row), is_new=added.is_new)
+    except ShipmentChanged as error:
+        return error
 
 
-def _shipment(store: Store, wish: Wish) -> NewShipment:
+def _due_now(store: Store, row: ShipmentRow) -> ShipmentRow:
+    """Let a shipment that was put off be due at once, for it was asked for again; an open outcome keeps its time."""
+    if row.due_at is None or row.claimed_by is not None:
+        return row
+    if row.state is State.READY:
+        return store.ledger.shipments.move(moves.ready_again(row, reason="it was asked for again"))
+    if row.state is State.WAITING_LINK:
+        move = moves.wait_for_link(row, reason="it was asked for again")
+        # Only failures in a row are counted, and this is no failure.
+        return store.ledger.shipments.move(replace(move, changes={"attempts": 0}))
+    return row
+
+
+def new_shipment(store: Store, wish: Wish) -> NewShipment:
+    """Give what a wish asks for, checked as far as that needs no order: its items are left out."""
     carrier = store.registry.carrier(wish.carrier)
     if not wish.parcels:
         msg = "a shipment needs at least one tracking number"
@@ -87,7 +158,6 @@ def _shipment(store: Store, wish: Wish) -> NewShipment:
         carrier=carrier.id,
         state=State.WAITING_LINK,
         source=wish.source,
-        items=_items(store, wish),
         parcels=tuple(parcels),
         body=_body(wish, carrier.id, parcels),
     )
@@ -110,41 +180,42 @@ def _key(key: str) -> str:
     return key
 
 
-def _items(store: Store, wish: Wish) -> tuple[ShipmentItem, ...]:
-    """Give the wanted items with explicit quantities; only "all of it" needs a look at the order."""
+def _items(wish: Wish, left: Mapping[str, Mapping[str, int]]) -> tuple[ShipmentItem, ...]:
+    """Give the wanted items with explicit quantities, from what is left of each order where all of one is wanted."""
+    items = []
     for line_item_id, quantity in wish.items.items():
         if quantity is not None and not 1 <= quantity <= QUANTITY_AT_MOST:
             msg = f"quantity {quantity} of line item {line_item_id} is not between 1 and {QUANTITY_AT_MOST}"
             raise InputError(msg, field="quantity", what_to_do="Leave an item out that is not to be shipped.")
-    if None not in wish.items.values():
-        return tuple(ShipmentItem(line_item_id=id_, quantity=quantity or 1) for id_, quantity in wish.items.items())
-    left = _left(store, wish.order_id)
-    items = []
-    for line_item_id, quantity in wish.items.items():
-        counted = left.get(line_item_id, 0) if quantity is None else quantity
-        if counted < 1:
-            msg = f"nothing of line item {line_item_id} remains to be shipped"
-            what_to_do = f"To be shipped are: {', '.join(id_ for id_, count in left.items() if count) or 'none'}."
-            raise NotFulfillable(msg, field="item", what_to_do=what_to_do)
+        counted = quantity or _remaining(left.get(wish.order_id), wish.order_id, line_item_id)
         items.append(ShipmentItem(line_item_id=line_item_id, quantity=counted))
     return tuple(items)
 
 
-def _left(store: Store, order_id: str) -> dict[str, int]:
-    now = read_orders(store.wix, [order_id], already_tried={order_id}).get(order_id)
-    if now is None:
-        msg = f"the store has no order {order_id}"
-        raise NotFulfillable(msg, field="order", what_to_do="Take the order's id from `parcelhook orders`.")
-    return remaining_quantities(now.order, now.shipped)
+def _remaining(left: Mapping[str, int] | None, order_id: str, line_item_id: str) -> int:
+    if left is None:
+        raise unknown_order(order_id)
+    if not left.get(line_item_id):
+        msg = f"nothing of line item {line_item_id} remains to be shipped"
+        what_to_do = f"To be shipped are: {', '.join(id_ for id_, count in left.items() if count) or 'none'}."
+        raise NotFulfillable(msg, field="item", what_to_do=what_to_do)
+    return left[line_item_id]
 
 
-def _waiting_for_number(store: Store, new: NewShipment) -> ShipmentRow | None:
+def _left(store: Store, order_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Give what is left of each order; only "all of an item" needs this look at the order."""
+    if not order_ids:
+        return {}
+    orders = read_orders(store.wix, order_ids, already_tried=set(order_ids))
+    return {id_: remaining_quantities(now.order, now.shipped) for id_, now in orders.items()}
+
+
+def _waiting_for_number(rows: Sequence[ShipmentRow], intent_key: str) -> ShipmentRow | None:
     """Give the order's shipment that waits for a number from us, unless the wish's key has a shipment of its own.
 
     One that a carrier is being asked about is not for us.
     """
-    rows = store.ledger.shipments.find(store=new.store, order_id=new.order_id)
-    if any(row.intent_key == new.intent_key for row in rows):
+    if any(row.intent_key == intent_key for row in rows):
         return None
     waiting = (row for row in rows if row.state is State.WAITING_NUMBER)
     return next((row for row in waiting if row.due_at is None and row.claimed_by is None), None)

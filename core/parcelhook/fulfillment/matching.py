@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from parcelhook.fulfillment.orders import OrderNow
 from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.ledger import moves
+from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.wix.fulfillments import Fulfillment
 
@@ -22,7 +24,7 @@ def match(store: Store, row: ShipmentRow, now: OrderNow) -> Fulfillment | None:
     It carries the shipment's number, is bound to no other shipment, and was not there before the shipment was wanted.
     """
     found = now.with_number(row.tracking_number)
-    if found is None or _is_bound(store, row, found):
+    if found is None or is_bound(store, row, found):
         return None
     if found.created_date is not None and found.created_date < row.created_at - CLOCK_SKEW:
         return None
@@ -35,7 +37,7 @@ def number_exists(store: Store, row: ShipmentRow, now: OrderNow) -> Outcome:
     if found is None:
         error = f"the tracking number is on {_other_order(store, row)} already"
         what_to_do = "Check the number; one number can be on one order only."
-    elif _is_bound(store, row, found):
+    elif is_bound(store, row, found):
         error = "the tracking number is on another shipment of this order already"
         what_to_do = "Nothing is to be done, unless the number was typed wrongly."
     elif row.items and _items_of(found) != {item.line_item_id: item.quantity for item in row.items}:
@@ -51,19 +53,27 @@ def number_exists(store: Store, row: ShipmentRow, now: OrderNow) -> Outcome:
 def bind(
     store: Store, row: ShipmentRow, fulfillment_id: str, fulfillment: Fulfillment | None, *, reason: str = ""
 ) -> None:
-    """Bind a shipment to its fulfillment, with the link and status Wix shows, and begin to follow its parcels."""
+    """Bind a shipment to its fulfillment, and begin to follow its parcels."""
+    watch(store, [store.ledger.shipments.move(bound(row, fulfillment_id, fulfillment, reason=reason))])
+
+
+def bound(row: ShipmentRow, fulfillment_id: str, fulfillment: Fulfillment | None, *, reason: str = "") -> Move:
+    """Give the move that binds a shipment to its fulfillment, with the link and status Wix shows."""
     info = fulfillment.tracking_info if fulfillment else None
-    store.ledger.shipments.move(
-        moves.created(
-            row,
-            fulfillment_id=fulfillment_id,
-            wix_status=fulfillment.status if fulfillment else None,
-            tracking_url=(info.link or "") if info else "",
-            reason=reason,
-        )
+    return moves.created(
+        row,
+        fulfillment_id=fulfillment_id,
+        wix_status=fulfillment.status if fulfillment else None,
+        tracking_url=(info.link or "") if info else "",
+        reason=reason,
     )
-    if TRACK in store.registry.hook_names(row.carrier):
-        store.ledger.parcels.poll_at([parcel.id for parcel in row.parcels], store.clock())
+
+
+def watch(store: Store, rows: Sequence[ShipmentRow]) -> None:
+    """Begin to follow the parcels of shipments, where their carriers can be asked."""
+    tracked = [row for row in rows if TRACK in store.registry.hook_names(row.carrier)]
+    if tracked:
+        store.ledger.parcels.poll_at([parcel.id for row in tracked for parcel in row.parcels], store.clock())
 
 
 def _other_order(store: Store, row: ShipmentRow) -> str:
@@ -76,7 +86,8 @@ def _other_order(store: Store, row: ShipmentRow) -> str:
     return f"order {', '.join(names)}" if names else "another order of the store"
 
 
-def _is_bound(store: Store, row: ShipmentRow, fulfillment: Fulfillment) -> bool:
+def is_bound(store: Store, row: ShipmentRow, fulfillment: Fulfillment) -> bool:
+    """Tell whether a fulfillment is that of another shipment."""
     bound = store.ledger.shipments.bound_fulfillments(row.store, [row.order_id])[row.order_id]
     return fulfillment.id in bound - {row.fulfillment_id}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from parcelhook.errors import InputError, WixInvalidRequest, WixNotFound
+from parcelhook.errors import InputError, NotFulfillable, WixInvalidRequest, WixNotFound
 from parcelhook.fulfillment.plan import remaining_quantities
 from parcelhook.models import LineItem, Order, ShipmentItem
 from parcelhook.wix.client import WixClient
@@ -55,6 +55,12 @@ def read_orders(
         id_: OrderNow(order, fulfillments[id_].fulfillments if id_ in fulfillments else ())
         for id_, order in orders.items()
     }
+
+
+def unknown_order(order_id: str) -> NotFulfillable:
+    """Give the error for an order that the store does not have."""
+    msg = f"the store has no order {order_id}"
+    return NotFulfillable(msg, field="order", what_to_do="Take the order's id from `parcelhook orders`.")
 
 
 def _find(wix: WixClient, order_ids: list[str]) -> dict[str, WixOrder]:

@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     NOT_FULFILLABLE = "not_fulfillable"
     REFUSED = "refused"
     WAITING = "waiting"
+    THROTTLED = "throttled"
+    FORBIDDEN = "forbidden"
     UNDECIDED = "undecided"
     REVIEW = "review"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -129,7 +129,7 @@ def _key(row: ShipmentRow, new: NewParcel) -> _Key:
 
 
 def _tied(
-    row: ShipmentRow, parcels: Sequence[NewParcel], known: dict[_Key, dict[str, Any]]
+    row: ShipmentRow, parcels: Sequence[NewParcel], known: Mapping[_Key, Mapping[str, Any]]
 ) -> tuple[ShipmentParcel, ...]:
     """Give a shipment's parcels in their order; a number that is there twice is one parcel."""
     first: dict[_Key, NewParcel] = {}
@@ -167,11 +167,13 @@ def _made_known(
                 "created_at": now,
             }
         )
-    if fresh:
-        connection.execute(database.insert_new(parcel), fresh)
-        # Read again: another process may have made the same parcel a moment earlier.
-        known = _latest(connection, wanted)
-    return known
+    if not fresh:
+        return known
+    inserted = connection.execute(database.insert_new(parcel), fresh)
+    if inserted.rowcount != len(fresh):
+        # Another process has made one of them in this very moment.
+        return _latest(connection, wanted)
+    return known | {_key_of(row): _NEW | row for row in fresh}
 
 
 def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dict[str, Any]]:
@@ -191,7 +193,15 @@ def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dic
     )
     latest = {}
     for row in connection.execute(query).mappings():
-        key = (row["store"], row["carrier"], row["account"], row["number_normalised"])
+        key = _key_of(row)
         if key in keys:
             latest[key] = dict(row)
     return latest
+
+
+def _key_of(row: Mapping[str, Any]) -> _Key:
+    return (row["store"], row["carrier"], row["account"], row["number_normalised"])
+
+
+_NEW: Final = {"reason": None, "found": None, "next_poll_at": None, "last_polled_at": None}
+"""What a parcel is that no carrier was asked about yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -32,15 +33,24 @@ class UtcTime(sa.TypeDecorator[datetime]):
         if value.tzinfo is None:
             msg = f"a time without a time zone cannot be stored: {value}"
             raise ValueError(msg)
-        moment = value.astimezone(UTC)
-        return moment if dialect.name == "postgresql" else moment.isoformat(timespec="microseconds")
+        return value.astimezone(UTC) if dialect.name == "postgresql" else _text(value)
 
     def process_result_value(self, value: datetime | str | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         """Give back an aware time in UTC."""
         if value is None:
             return None
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.astimezone(UTC)
+        return _moment(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+# Rows are written and read by the hundred, and most of their times are the same few.
+@lru_cache(maxsize=256)
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+@lru_cache(maxsize=1024)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 class Names(sa.TypeDecorator[NamesT], Generic[NamesT]):
@@ -55,7 +65,7 @@ class Names(sa.TypeDecorator[NamesT], Generic[NamesT]):
 
     def process_bind_param(self, value: NamesT | str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
         """Refuse with ValueError a text that is no member."""
-        return None if value is None else self.names(value).value
+        return value.value if isinstance(value, self.names) else None if value is None else self.names(value).value
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> NamesT | None:  # noqa: ARG002
         """Give back the member."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
@@ -88,9 +88,12 @@ def _insert(
     rows = [(_row(new, generation=generation, claim=claim, now=now), new) for new, generation in fresh]
     # In the order of their keys, so that two processes never wait for each other in a circle.
     rows.sort(key=lambda each: _identity_of(each[0]))
-    connection.execute(database.insert_new(shipment), [_columns(row) for row, _ in rows])
-    inserted = set(_present(connection, [row.id for row, _ in rows]))
-    mine = [(row, new) for row, new in rows if row.id in inserted]
+    inserted = connection.execute(database.insert_new(shipment), [_columns(row) for row, _ in rows])
+    mine = rows
+    if inserted.rowcount != len(rows):
+        # Another process has added some of them in this very moment.
+        present = set(_present(connection, [row.id for row, _ in rows]))
+        mine = [(row, new) for row, new in rows if row.id in present]
     put_items(connection, [(row, new.items) for row, new in mine])
     parcels = attach(connection, database, [(row, new.parcels) for row, new in mine], now=now)
     return [replace(row, items=new.items, parcels=parcels[row.id]) for row, new in mine]
@@ -101,7 +104,10 @@ def _present(connection: sa.Connection, ids: Sequence[str]) -> Sequence[str]:
 
 
 def _columns(row: ShipmentRow) -> dict[str, Any]:
-    return {column.name: getattr(row, column.name) for column in shipment.c}
+    return {name: getattr(row, name) for name in _COLUMNS}
+
+
+_COLUMNS: Final = tuple(column.name for column in shipment.c)
 
 
 def _identity_of(row: ShipmentRow) -> _Identity:

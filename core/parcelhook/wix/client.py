@@ -93,13 +93,13 @@ class WixClient:
         path = f"/ecom/v1/fulfillments/orders/{order_id}/create-fulfillment"
         return self._exchange.ask(Call("create", "POST", path, (order_id,), {"fulfillment": new.body()}), read)
 
-    def bulk_create_fulfillments(self, items: Sequence[tuple[str, NewFulfillment]]) -> BulkResult:
-        """Create the fulfillments of up to 100 pairs of order id and fulfillment in one call.
+    def bulk_create_fulfillments(self, orders: Sequence[tuple[str, Sequence[NewFulfillment]]]) -> BulkResult:
+        """Create the fulfillments of up to 100 orders, each with one or several, in one call.
 
-        The result tells about each pair by its index; an order may occur twice. Pairs the answer says nothing sure
-        about are in ``missing`` and may have been created.
+        The result tells about each order by its index; an order may occur twice. Orders the answer says nothing sure
+        about are in ``missing`` and may have been fulfilled.
         """
-        order_ids = _batch([order_id for order_id, _ in items])
+        order_ids = _batch([order_id for order_id, _ in orders])
 
         def read(answer: JsonObject) -> BulkResult:
             results, metadata = answer.get("results"), answer.get("bulkActionMetadata")
@@ -109,7 +109,7 @@ class WixClient:
             return BulkResult.read(results, metadata if isinstance(metadata, dict) else {}, order_ids=order_ids)
 
         path = "/ecom/v1/fulfillments/orders/bulk/create-fulfillments"
-        return self._exchange.ask(Call("bulk-create", "POST", path, order_ids, bulk_body(items)), read)
+        return self._exchange.ask(Call("bulk-create", "POST", path, order_ids, bulk_body(orders)), read)
 
     def update_status(self, order_id: str, fulfillment_id: str, status: str) -> OrderFulfillments:
         """Set a fulfillment's status, and nothing else: what a request leaves out stays as it is."""

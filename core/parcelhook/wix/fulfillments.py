@@ -201,9 +201,10 @@ def _count(value: JsonValue) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def bulk_body(items: Sequence[tuple[str, NewFulfillment]]) -> JsonObject:
-    """Give the body of a bulk call: one entry for each pair of order id and fulfillment, in the order given."""
+def bulk_body(orders: Sequence[tuple[str, Sequence[NewFulfillment]]]) -> JsonObject:
+    """Give the body of a bulk call: one entry for each order with its fulfillments, in the order given."""
     entries: list[JsonValue] = [
-        {"orderId": checked_id(order_id, field="order_id"), "fulfillments": [new.body()]} for order_id, new in items
+        {"orderId": checked_id(order_id, field="order_id"), "fulfillments": [new.body() for new in its]}
+        for order_id, its in orders
     ]
     return {"ordersWithFulfillments": entries}
