@@ -1,12 +1,13 @@
-"""Several stores in one installation: a sandbox and a tap for each, one configuration, one ledger, one service."""
+"""One store or several in one installation: a sandbox and a tap for each, one configuration, ledger and service."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
@@ -52,6 +53,14 @@ class Branch:
         for route in routes:
             self.control("POST", "faults", {"route": route, **settings})
 
+    def by_hand(self, method: str, path: str, body: object = None) -> Json:
+        """Do something to the fulfillments as the merchant does, past the tap."""
+        ready = self.sandbox.ready
+        headers = {"authorization": str(ready["api_key"]), "wix-site-id": str(ready["site_id"])}
+        answer = self.http.request(method, f"/ecom/v1/fulfillments/{path}", json=body, headers=headers)
+        result: Json = answer.raise_for_status().json()
+        return result
+
     def fulfillments(self, order_id: str) -> list[Json]:
         """Look at an order's fulfillments in the store itself."""
         found: list[Json] = self.control("GET", "fulfillments").get(order_id, [])
@@ -80,6 +89,12 @@ class Company:
     def ledger_url(self) -> str:
         """Give the ledger's URL."""
         return f"sqlite:///{self.shell.folder / 'ledger.sqlite'}"
+
+    @property
+    def one(self) -> Branch:
+        """Give the only store."""
+        (branch,) = self.branches.values()
+        return branch
 
     @contextmanager
     def serve(self, *options: str) -> Iterator[Process]:
@@ -121,16 +136,29 @@ def number() -> str:
 
 
 @contextmanager
-def company(folder: Path, *, rules: str = "", **variables: str) -> Iterator[Company]:
-    """Open two stores of one app in one installation, each with a courier and an account at it of its own."""
+def company(
+    folder: Path,
+    *,
+    names: Sequence[str] = NAMES,
+    rules: str = "",
+    plugins: Mapping[str, str] = MappingProxyType({}),
+    **variables: str,
+) -> Iterator[Company]:
+    """Open stores of one app in one installation, each with a courier and an account at it of its own.
+
+    ``plugins`` are the sources of further plug-ins, by carrier's id.
+    """
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patches:
-        branches = {name: _branch(name, closing) for name in NAMES}
+        branches = {name: _branch(name, closing) for name in names}
         first, *others = branches.values()
         for other in others:
             # One app has one key, whichever store its webhooks are about.
             other.sandbox.sandbox.deliverer._signer = first.sandbox.sandbox.signer
         shell = open_shell(folder, patches, PARCELHOOK_SETTLE_SECONDS="1", **variables)
-        _install_courier(folder / "site")
+        _install(folder / "site", "courier", module="parcelhook_courier")
+        for carrier, source in plugins.items():
+            (folder / "site" / f"plugin_{carrier}.py").write_text(source, encoding="utf-8")
+            _install(folder / "site", carrier, module=f"plugin_{carrier}")
         path = ":".join(str(each) for each in (folder / "site", ROOT / "core", ROOT / "plugins"))
         made = Company(shell, branches, {"PYTHONPATH": path})
         shell.write("parcelhook.toml", _configuration(made, rules))
@@ -144,12 +172,12 @@ def _branch(name: str, closing: ExitStack) -> Branch:
     return Branch(name, sandbox, tap, http, token=f"token-of-{name}-{uuid4().hex}")
 
 
-def _install_courier(folder: Path) -> None:
-    """Install the courier's plug-in as a stranger's package is: by its entry point."""
-    info = folder / "local_courier-1.dist-info"
+def _install(folder: Path, carrier: str, *, module: str) -> None:
+    """Install a plug-in as a stranger's package is: by its entry point."""
+    info = folder / f"{carrier}_of_tests-1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: local-courier\nVersion: 1\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[parcelhook]\ncourier = parcelhook_courier\n", encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {carrier}-of-tests\nVersion: 1\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[parcelhook]\n{carrier} = {module}\n", encoding="utf-8")
 
 
 def _configuration(made: Company, rules: str) -> str:

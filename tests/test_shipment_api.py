@@ -172,6 +172,7 @@ def test_a_caller_without_a_token_is_refused(shop: Shop, client: httpx.Client, h
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
+    assert set(answer.json()) == {"error", "field", "what_to_do"}
     assert TOKEN not in answer.text
     assert len(shop.ledger.shipments.find()) == before
 
