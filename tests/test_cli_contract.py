@@ -110,6 +110,17 @@ def test_no_command_at_all_shows_help(shell: Shell) -> None:
     assert "Usage: parcelhook" in result.output
 
 
+def test_a_group_without_a_command_shows_its_help(shell: Shell) -> None:
+    """A group that lists nothing by itself explains what it has, and that is no mistake; a machine gets an error."""
+    result = shell.run("plugins")
+    machine = shell.run("--json", "plugins")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == shell.run("plugins", "--help").stdout
+    assert machine.exit_code == 2
+    assert json.loads(machine.stdout)["error"]["message"] == "Missing command."
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--json", "link", "fedx", "1"], ["link", "--json", "fedx", "1"], ["link", "fedx", "1", "--json"]],

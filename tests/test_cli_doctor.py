@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+import socket
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +51,42 @@ def checks(shell: Shell, *arguments: str, code: int = 0) -> dict[str, dict[str, 
 def with_variables(shell: Shell, **changes: str) -> Shell:
     """Give the shell with some variables changed."""
     return Shell(shell.folder, {**shell.variables, **changes})
+
+
+def install(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> None:
+    """Install a plug-in of one module, named as its carrier."""
+    folder = shell.folder.parent / f"installed-{name}"
+    info = folder / f"{name}-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[parcelhook]\n{name} = doctored_{name}\n", encoding="utf-8")
+    (folder / f"doctored_{name}.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, f"doctored_{name}", raising=False)
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Answer every request with the same bytes, and give the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)
 
 
 def test_a_sound_installation_has_nothing_to_mend(shell: Shell, sandbox: Running) -> None:
@@ -124,7 +166,7 @@ def test_what_is_configured_about_carriers_is_checked(shell: Shell) -> None:
     )
 
     result = shell.run("doctor", "--json")
-    found = checks(shell, code=2)
+    found = checks(shell, code=6)
 
     assert found["carrier fedx"]["what_to_do"] == 'Did you mean "fedex"?'
     assert found["rule 1"]["ok"]
@@ -132,11 +174,146 @@ def test_what_is_configured_about_carriers_is_checked(shell: Shell) -> None:
     assert SECRET not in result.output
 
 
+def test_a_rule_with_an_unknown_carrier_is_a_mistake_in_the_configuration(shell: Shell) -> None:
+    """It ends with the exit code of configurations, also where it is the only finding."""
+    shell.write("parcelhook.toml", '[[rules]]\ncarrier = "acne"\n')
+
+    assert checks(shell, code=6)["rule 1"]["what_to_do"] == 'Did you mean "acme"?'
+
+
 def test_a_stores_own_accounts_are_checked(shell: Shell) -> None:
     """An account of one store is checked as that store would use it."""
-    shell.write("parcelhook.toml", '[stores.default.carriers.acme]\nkey = "x"\n')
+    shell.write("parcelhook.toml", '[stores.default.carriers.acme]\nhost = "https://api.acme.example"\n')
 
-    assert checks(shell)["carrier acme of store default"]["ok"]
+    found = checks(shell)["carrier acme of store default"]
+
+    assert (found["ok"], found["detail"]) == (True, "1 setting for Acme Couriers")
+
+
+def test_a_setting_that_nobody_reads_is_noticed(shell: Shell) -> None:
+    """A carrier without settings of its own ignores what is written for it, and that is told, without the value."""
+    shell.write("parcelhook.toml", f'[carriers.acme]\nhots = "{SECRET}"\n')
+
+    found = checks(shell)["carrier acme"]
+
+    assert found["ok"] is None
+    assert found["detail"] == "nothing of Acme Couriers reads hots"
+    assert "host" in found["what_to_do"]
+    assert "carrier acme" in shell.run("doctor").stdout
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("extra", "ok", "code"), [("ignore", False, 6), ("allow", True, 0)], ids=["that ignores it", "that takes it"]
+)
+def test_a_setting_beside_a_model(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: str,
+    ok: object,
+    code: int,
+) -> None:
+    """A key that a carrier's own settings do not know is a mistake, unless they take whatever comes."""
+    settings = f"""
+from pydantic import BaseModel, ConfigDict
+
+from parcelhook import Carrier, hookimpl
+
+
+class Account(BaseModel):
+    model_config = ConfigDict(extra="{extra}")
+    key: str
+
+
+@hookimpl
+def parcelhook_carriers():
+    return [Carrier(id="zeta", name="Zeta", settings=Account)]
+"""
+    install(shell, monkeypatch, "zeta", settings)
+    shell.write("parcelhook.toml", '[carriers.zeta]\nkey = "x"\nkye = "y"\n')
+
+    found = checks(shell, code=code)["carrier zeta"]
+
+    assert found["ok"] is ok
+    assert ("kye" in found["detail"]) is not ok
+
+
+def test_a_missing_secret_of_a_carrier_names_its_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to do begins with the variables that are missing, and no others."""
+    settings = """
+from pydantic import BaseModel, SecretStr
+
+from parcelhook import Carrier, hookimpl
+
+
+class Account(BaseModel):
+    user: str
+    key: SecretStr
+    pin: SecretStr
+
+
+@hookimpl
+def parcelhook_carriers():
+    return [Carrier(id="zeta", name="Zeta", settings=Account)]
+"""
+    install(shell, monkeypatch, "zeta", settings)
+    shell.write("parcelhook.toml", '[carriers.zeta]\nuser = "x"\n')
+
+    found = checks(shell, code=6)["carrier zeta"]
+
+    assert found["detail"] == "[carriers.zeta] key: is missing; [carriers.zeta] pin: is missing"
+    assert found["what_to_do"].startswith("Set PARCELHOOK_CARRIERS__ZETA__KEY and PARCELHOOK_CARRIERS__ZETA__PIN, or")
+
+
+def test_a_clock_that_cannot_be_compared_is_no_yes(shell: Shell) -> None:
+    """Where the store shows no time, nobody knows whether the clock is right, and why is said."""
+    with answering(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as url:
+        timeless = with_variables(shell, PARCELHOOK_WIX_URL=url)
+        found = checks(timeless, code=4)["store default: clock"]
+        shown = timeless.run("doctor").stdout
+
+    assert (found["ok"], found["detail"]) == (None, f"not compared: {url} shows no time")
+    assert re.search(r"store default: clock +-  +not compared", shown)
+
+
+def test_a_clock_that_is_wrong_is_found(shell: Shell) -> None:
+    """A clock that is far off ends with the exit code of configurations, and says how far."""
+    date = b"Date: Mon, 02 Mar 2020 12:00:00 GMT\r\n"
+    with answering(b"HTTP/1.1 401 No\r\n" + date + b"Content-Length: 0\r\nConnection: close\r\n\r\n") as url:
+        found = checks(with_variables(shell, PARCELHOOK_WIX_URL=url), code=4)["store default: clock"]
+
+    assert found["ok"] is False
+    assert re.search(r"^this machine's clock is \d+ s ahead of Wix's$", found["detail"])
+
+
+def test_https_to_a_port_that_speaks_http_gets_a_hint(shell: Shell, sandbox: Running) -> None:
+    """Whoever writes https for a sandbox is told what is wrong with the URL; the clock cannot be compared there."""
+    url = sandbox.url.replace("http://", "https://")
+
+    found = checks(with_variables(shell, PARCELHOOK_WIX_URL=url), code=4)
+
+    assert "speaks no https" in found["store default: access"]["what_to_do"]
+    assert "http://" in found["store default: access"]["what_to_do"]
+    assert found["store default: clock"]["ok"] is None
+    assert found["store default: clock"]["detail"].startswith(f"not compared: {url} cannot be reached: ")
+
+
+@pytest.mark.parametrize(("stores", "said"), [(0, "0 stores, 1 rule"), (1, "1 store, 1 rule"), (2, "2 stores, 1 rule")])
+def test_what_is_counted_is_told_in_the_right_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Running, stores: int, said: str
+) -> None:
+    """One store is no plural."""
+    shell = open_shell(tmp_path, monkeypatch)
+    text = "".join(
+        f'[stores.s{place}]\nwix_url = "{sandbox.url}"\napi_key = "k"\nsite_id = "{place}"\n' for place in range(stores)
+    )
+    shell.write("parcelhook.toml", f'{text}[[rules]]\ncarrier = "acme"\n')
+
+    found = {each["check"]: each for each in json.loads(shell.run("doctor", "--json").stdout)}
+
+    assert found["settings"]["detail"] == said
+    assert found["carriers folder"]["detail"] == "carriers: 1 file"
+    assert found["plug-in ups"]["detail"] == "active, 1 carrier"
 
 
 def test_a_carrier_file_with_a_mistake_is_found(shell: Shell) -> None:

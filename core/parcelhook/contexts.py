@@ -127,9 +127,9 @@ class ContextFactory:
 def _wrong_settings(carrier: Carrier, found: list[tuple[str, str]]) -> ConfigurationError:
     table, prefix = f"[carriers.{carrier.id}]", f"PARCELHOOK_CARRIERS__{_shell(carrier.id)}"
     problems = "; ".join(f"{table} {path}: {text}" if path else f"{table}: {text}" for path, text in found)
-    names = " or ".join(f"{prefix}__{_shell(path)}" for path, _ in found if path)
+    names = " and ".join(f"{prefix}__{_shell(path)}" for path, _ in found if path)
     return ConfigurationError(
-        problems, where=table, what_to_do=f"Set it in parcelhook.toml, or by {names}." if names else ""
+        problems, where=table, what_to_do=f"Set {names}, or correct {table} in parcelhook.toml." if names else ""
     )
 
 

@@ -85,3 +85,12 @@ class Group(click.Group):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.params = [*self.params, *common_options(all_shown=False)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show help where a command is still to be named, which is what was asked for and no mistake."""
+        if not args and self.no_args_is_help:
+            if ctx.ensure_object(Invocation).as_json:
+                ctx.fail("Missing command.")
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)

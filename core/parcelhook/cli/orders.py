@@ -24,13 +24,15 @@ AT_ONCE: Final = 100
 
 
 @click.command(cls=Command)
-@click.option("--waiting", is_flag=True, help="Only orders that may be shipped and wait for a tracking number.")
+@click.option("--waiting", is_flag=True, help="Only approved, paid orders that wait for a tracking number.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many a store.")
 @pass_invocation
 def orders(invocation: Invocation, *, waiting: bool, limit: int) -> None:
     """Show the store's orders, and which ones wait.
 
-    The newest come first, store by store. What waits may be shipped and has no tracking number yet.
+    The newest come first, store by store. What waits is approved and paid (or approved alone, where the store has
+    ship_unpaid), and has no tracking number yet. An order whose status is PENDING is not approved yet: it never counts
+    as waiting, and Wix does not list it here until it is approved.
     """
     with invocation.installation() as installation:
         names = installation.settings.store_names(invocation.store) or [installation.settings.store_name()]

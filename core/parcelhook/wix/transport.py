@@ -82,7 +82,8 @@ class HttpLine:
                 return Answer(response.status_code, response.headers, self._read(response, operation))
         except _NOTHING_SENT as error:
             msg = f"{operation}: no connection to Wix could be opened: {error}"
-            raise WixUnreachable(msg, operation=operation, what_to_do="Check the network, and try again.") from error
+            hint = _NO_TLS if any(sign in str(error) for sign in _SIGNS_OF_NO_TLS) else _CHECK_NETWORK
+            raise WixUnreachable(msg, operation=operation, what_to_do=hint) from error
         except httpx.TimeoutException as error:
             msg = f"{operation}: no complete answer from Wix within {self._timeout:g} s"
             raise WixNoAnswer(msg, operation=operation, what_to_do=_LOOK_FIRST) from error
@@ -109,6 +110,14 @@ class HttpLine:
 
 # an address that does not answer leaves time for the next one, which may be of the other IP version
 _CONNECT = 5.0
+_CHECK_NETWORK = "Check the network, and try again."
+_NO_TLS = (
+    "What answers on this port speaks no https: correct the port of the Wix URL, or, for a sandbox on this machine, "
+    "begin the URL with http://."
+)
+_SIGNS_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "HTTP_REQUEST")
+"""What OpenSSL's versions call an answer that is not TLS."""
+
 _LOOK_FIRST = "A write may have happened all the same; parcelhook looks before it sends anything again."
 
 
