@@ -20,6 +20,7 @@ COMMANDS: Final[Sections] = {
         "shipments": Entry("parcelhook.cli.shipments:shipments", "Show what is shipped, and how far each shipment is."),
         "status": Entry("parcelhook.cli.status:status", "Show how far an order's fulfillments are, or move one on."),
         "why": Entry("parcelhook.cli.why:why", "Show where an order stands, and everything that happened to it."),
+        "review": Entry("parcelhook.cli.review:review", "Show what waits for a person, and decide it."),
         "events": Entry("parcelhook.cli.events:events", "Show the webhook events that came in, and what followed."),
         "replay": Entry("parcelhook.cli.replay:replay", "Deal with a webhook event once more."),
         "serve": Entry("parcelhook.cli.serve:serve", "Run the service: webhooks in, fulfillments and statuses out."),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from parcelhook.cli.invocation import Group, Invocation, pass_invocation
-from parcelhook.cli.output import Json, write_json, write_line, write_table
+from parcelhook.cli.output import Json, printable, warn, write_json, write_line, write_table
 
 if TYPE_CHECKING:
+    from parcelhook.cli.installation import Installation
     from parcelhook.ledger import ShipmentParcel, ShipmentRow, State
     from parcelhook.models import Scan
 
@@ -99,6 +100,82 @@ def show(invocation: Invocation, *, shipment_id: str) -> None:
         columns = ("time (UTC)", "status", "what the carrier says", "place")
         rows = [(f"{scan.time:%Y-%m-%d %H:%M}", scan.status.value, scan.description, scan.location) for scan in scans]
         write_table(columns, rows, empty="The carrier has told nothing yet.")
+
+
+@shipments.command()
+@click.argument("shipment_id", metavar="ID")
+@click.option("--number", metavar="N", required=True, help="The right tracking number.")
+@click.option("--carrier", metavar="C", help="The carrier, where that was wrong too.")
+@click.option("--url", metavar="U", help="The complete tracking link, where the carrier's own is not to be used.")
+@pass_invocation
+def correct(invocation: Invocation, *, shipment_id: str, number: str, carrier: str | None, url: str | None) -> int:
+    """Give a shipment the right number, at Wix too.
+
+    The parcel is followed under its right number from then on; what Wix was told of its status is not taken back. A
+    shipment that Wix does not have yet is sent with the right number. The same command again finishes what was
+    interrupted.
+    """
+    from parcelhook.cli.subject import carried_on, exit_code, subject
+    from parcelhook.fulfillment.corrections import Correction
+    from parcelhook.fulfillment.corrections import correct as correct_shipment
+    from parcelhook.numbers import matches
+
+    with invocation.installation() as installation:
+        store, row = subject(invocation, installation, shipment_id)
+        done = correct_shipment(store, row, Correction(number=number, carrier=carrier, url=url))
+        if not matches(store.registry.carrier(done.row.carrier), done.row.tracking_number):
+            warn(f"{done.row.tracking_number} does not look like a number of {done.row.carrier}")
+        row = carried_on(installation, store, done.row) if done.is_changed else done.row
+    if invocation.as_json:
+        write_json({**describe(row), "changed": done.is_changed})
+    else:
+        _tell_correction(row, is_changed=done.is_changed)
+    return exit_code(row) if done.is_changed else 0
+
+
+def _tell_correction(row: ShipmentRow, *, is_changed: bool) -> None:
+    if not is_changed:
+        write_line(f"Nothing was changed: {row.tracking_number} is the number of shipment {row.id} already.")
+        return
+    at_wix = ", at Wix too" if row.fulfillment_id else f"; it is {row.state.value}"
+    write_line(f"Shipment {row.id} has the number {row.tracking_number} now{at_wix}.")
+    if row.tracking_url:
+        write_line(f"Tracking link: {row.tracking_url}")
+    if row.wix_status and row.fulfillment_id:
+        write_line(f"At Wix its status is {row.wix_status}, and stays so until the right parcel is further on.")
+
+
+@shipments.command()
+@click.argument("shipment_id", metavar="ID")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@pass_invocation
+def delete(invocation: Invocation, *, shipment_id: str, is_sure: bool) -> int:
+    """Delete a shipment, at Wix too.
+
+    What Wix never had is canceled, and so is what a carrier booked for it. The same command again finishes what was
+    interrupted, and otherwise does nothing. On a terminal you are asked first.
+    """
+    with invocation.installation() as installation:
+        return delete_shipment(invocation, installation, shipment_id, is_sure=is_sure)
+
+
+def delete_shipment(invocation: Invocation, installation: Installation, shipment_id: str, *, is_sure: bool) -> int:
+    """Delete a shipment once that is agreed, and show what became of it."""
+    from parcelhook.cli.subject import is_agreed, subject
+    from parcelhook.fulfillment.deletion import delete
+
+    store, row = subject(invocation, installation, shipment_id)
+    its = f"fulfillment {row.fulfillment_id}" if row.fulfillment_id else f"shipment {row.id}"
+    question = printable(f"Delete {its} of order {row.order_number or row.order_id}, number {row.tracking_number}?")
+    if not is_agreed(question, is_sure=is_sure, as_json=invocation.as_json):
+        write_line("Nothing was deleted.")
+        raise click.Abort
+    done = delete(store, row)
+    if invocation.as_json:
+        write_json({**describe(done.row), "done": done.told})
+    else:
+        write_line(done.told)
+    return 0
 
 
 def _items(row: ShipmentRow) -> Json:

@@ -10,6 +10,9 @@ from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.states import BookingState, State
 
 BEFORE_WIX: Final = frozenset({State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.FAILED})
+AFTER_FULFILLMENT: Final = "the order was canceled after its fulfillment"
+"""Why a person is asked about such a shipment."""
+
 CANCEL: Final = "parcelhook_cancel_booking"
 
 

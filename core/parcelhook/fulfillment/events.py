@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from parcelhook.errors import ParcelhookError, ShipmentChanged
-from parcelhook.fulfillment.cancellation import BEFORE_WIX, cancel_booking, is_busy
+from parcelhook.fulfillment.cancellation import AFTER_FULFILLMENT, BEFORE_WIX, cancel_booking, is_busy
 from parcelhook.fulfillment.orders import OrderNow, read_orders
 from parcelhook.fulfillment.routing import is_under_way, route
 from parcelhook.fulfillment.store import Store
@@ -91,11 +91,13 @@ def _cancel(store: Store, row: ShipmentRow) -> str:
     if row.state in BEFORE_WIX:
         store.ledger.shipments.move(moves.canceled(row, reason="the order was canceled"))
         return "its shipment was canceled"
-    if row.state is State.CREATED:
-        what_to_do = "Stop the parcel and delete the fulfillment, or leave it if the parcel is to arrive."
-        store.ledger.shipments.move(
-            moves.needs_review(row, reason="the order was canceled after its fulfillment", what_to_do=what_to_do)
+    if row.state is State.CREATED and not store.ledger.notices.latest([row], kind="kept", reason=AFTER_FULFILLMENT):
+        resolve = f"parcelhook review resolve {row.id}"
+        what_to_do = (
+            f"Stop the parcel and delete the fulfillment (`{resolve} --delete`), "
+            f"or leave it if the parcel is to arrive (`{resolve} --keep`)."
         )
+        store.ledger.shipments.move(moves.needs_review(row, reason=AFTER_FULFILLMENT, what_to_do=what_to_do))
         return "its fulfillment exists already; a person is asked"
     return ""
 

@@ -72,7 +72,11 @@ def _decide_one(store: Store, row: ShipmentRow, fulfillments: Sequence[Fulfillme
         return Outcome.CREATED
     if row.ambiguous >= AMBIGUOUS_AT_MOST:
         reason = "Wix's answer was unclear twice, and it does not show the fulfillment"
-        what_to_do = "Look at the order in the store; what it lacks is sent again under another --key."
+        resolve = f"parcelhook review resolve {row.id}"
+        what_to_do = (
+            f"Look at the order in the store. If the fulfillment is there: `{resolve} --keep`, or --delete; "
+            f"if it is not: `{resolve} --again`, or --drop. Each asks Wix first."
+        )
         store.ledger.shipments.move(moves.needs_review(row, reason=reason, what_to_do=what_to_do))
         return Outcome.REVIEW
     store.ledger.shipments.move(moves.ready_again(row, reason="Wix does not have it; it is sent again"))

@@ -12,7 +12,7 @@ from datetime import datetime
 from parcelhook.ledger import words
 from parcelhook.ledger.rows import NewParcel, NewShipment, ShipmentRow
 from parcelhook.ledger.states import State
-from parcelhook.models import ShipmentItem
+from parcelhook.models import ShipmentItem, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +187,47 @@ def push_later(row: ShipmentRow, *, due_at: datetime, error: str) -> Move:
     return Move(row=row, to=State.CREATED, kind="push_later", detail=error, changes=changes)
 
 
-def corrected(row: ShipmentRow, *, parcels: tuple[NewParcel, ...], carrier: str, provider: str, url: str) -> Move:
-    """Note that the fulfillment's number was corrected, here and at Wix."""
-    changes = {"carrier": carrier, "provider": provider, "tracking_url": url}
+def noted(
+    row: ShipmentRow, *, kind: str, detail: str = "", reason: str = "", changes: Mapping[str, object] | None = None
+) -> Move:
+    """Note something about a shipment, which stays as it is but for the columns to be changed."""
+    same = {"due_at": row.due_at, "error": row.error, "what_to_do": row.what_to_do}
+    return Move(row=row, to=row.state, kind=kind, detail=detail, reason=reason, changes={**same, **(changes or {})})
+
+
+def corrected(
+    row: ShipmentRow,
+    *,
+    parcels: tuple[NewParcel, ...],
+    carrier: str,
+    provider: str,
+    url: str,
+    link_source: str = "",
+    reason: str = "",
+) -> Move:
+    """Note that the fulfillment's number was corrected, here and at Wix; how far the parcel is starts anew."""
+    changes = {
+        "carrier": carrier,
+        "provider": provider,
+        "tracking_url": url,
+        "link_source": link_source,
+        "status": Status.UNKNOWN,
+        "reason": None,
+        "wanted_wix_status": None,
+        "attempts": 0,
+    }
     detail = ", ".join(parcel.number for parcel in parcels)
-    return Move(row=row, to=State.CREATED, kind="corrected", detail=detail, changes=changes, parcels=parcels)
+    return Move(
+        row=row, to=State.CREATED, kind="corrected", detail=detail, reason=reason, changes=changes, parcels=parcels
+    )
+
+
+def kept(row: ShipmentRow, *, reason: str) -> Move:
+    """Leave a shipment as Wix has it, because a person who was asked says so."""
+    return Move(row=row, to=State.CREATED, kind="kept", detail=row.fulfillment_id or "", reason=reason)
+
+
+def again(row: ShipmentRow, *, reason: str) -> Move:
+    """Send a shipment that Wix does not have from the beginning, because a person who was asked says so."""
+    changes = {"provider": "", "tracking_url": "", "link_source": "", "attempts": 0, "ambiguous": 0}
+    return Move(row=row, to=State.WAITING_LINK, kind="again", reason=reason, changes=changes)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.ids import ordered_id
-from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.rows import HistoryEntry, ShipmentRow
 from parcelhook.ledger.schema import notice
 from parcelhook.models import Notice, Status
+
+_CHUNK: Final = 500
 
 
 def new_notice(
@@ -87,6 +90,26 @@ class Notices:
         )
         with self._database.write() as connection:
             write(connection, [row])
+
+    def latest(self, rows: Sequence[ShipmentRow], *, kind: str, reason: str | None = None) -> dict[str, HistoryEntry]:
+        """Give the last notice of a kind, and with this reason, about each shipment that has one, by shipment id."""
+        wanted = [notice.c.kind == kind] if reason is None else [notice.c.kind == kind, notice.c.reason == reason]
+        found: dict[str, HistoryEntry] = {}
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            query = (
+                sa.select(notice.c.at, notice.c.kind, notice.c.shipment_id, notice.c.detail, notice.c.reason)
+                .where(
+                    notice.c.store.in_({row.store for row in some}),
+                    notice.c.order_id.in_({row.order_id for row in some}),
+                    notice.c.shipment_id.in_({row.id for row in some}),
+                    *wanted,
+                )
+                .order_by(notice.c.id)
+            )
+            with self._database.read() as connection:
+                found |= {row["shipment_id"]: HistoryEntry(**row) for row in connection.execute(query).mappings()}
+        return found
 
     def untold(self, *, limit: int = 100) -> list[Notice]:
         """Give the oldest notices that were not told yet; they come again until ``told``."""

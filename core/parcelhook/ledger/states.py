@@ -61,6 +61,7 @@ FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
             State.READY,
             State.CREATED,
             State.FAILED,
+            State.NEEDS_REVIEW,
             State.CANCELED,
             State.DELETED,
         }
