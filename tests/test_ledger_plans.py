@@ -19,8 +19,8 @@ pytest_plugins = ["ledger_databases"]
 EVENT = InboxEvent(
     store="default", id="event-1", event_type="updated", payload="{}", order_id="order-1", entity_id="1", sequence=1
 )
-UNBOUNDED = re.compile(rf"SCAN ({'|'.join(metadata.tables)})\b|SEARCH .*\(store=\?\)")
-"""A step that reads a table from end to end, or all of a store's part of it."""
+UNBOUNDED = re.compile(rf"SCAN ({'|'.join(metadata.tables.keys() - {'store'})})\b|SEARCH .*\(store=\?\)")
+"""A step that reads a table from end to end, or all of a store's part of it; stores themselves are few."""
 
 
 def use(ledger: Ledger) -> None:
@@ -31,7 +31,7 @@ def use(ledger: Ledger) -> None:
     for event in ledger.inbox.take(lease_seconds=60):
         ledger.inbox.finish(event, outcome="done")
     ledger.shipments.add_all([wanted("order-1"), wanted("order-2", "AC2")])
-    ledger.shipments.due("default")
+    ledger.shipments.due()
     rows = ledger.shipments.claim("default", states={State.READY, State.SENDING}, owner="one", lease_seconds=60)
     rows = ledger.shipments.move_all([moves.sending(row, send_before=NOON, items=ITEMS) for row in rows])
     ledger.shipments.bound_fulfillments("default", ["order-1", "order-2"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +21,9 @@ IDLE_SECONDS: Final = 0.25
 AFTER_ERROR: Final = timedelta(seconds=5)
 AFTER_ERROR_AT_MOST: Final = timedelta(minutes=5)
 SEND_STATES: Final = frozenset({State.READY, State.WAITING_LINK})
+CREATING: Final = SEND_STATES | {State.WAITING_NUMBER}
+"""What is left alone in a store that is paused."""
+
 
 LANES: Final = (("events", "reconcile", "settle", "send", "push"), ("book", "poll"))
 """The flows of a store that go one after the other: a carrier that hangs holds up no call to Wix."""
@@ -77,18 +81,18 @@ class Sweeper:
         ledger = self._stores[0].ledger
         told = ledger.inbox.due_stores()
         polled = {group.store for group in ledger.parcels.due()}
+        states = ledger.shipments.due()
+        paused = {row.id for row in ledger.stores.all() if row.paused}
         began = False
         for store in self._stores:
-            due = set(self._due(store, has_events=store.id in told, polls=store.id in polled))
+            its = states[store.id] - (CREATING if store.id in paused else set())
+            due = set(self._due(store, its, has_events=store.id in told, polls=store.id in polled))
             for lane, flows in enumerate(LANES):
                 began |= self._begin(store, lane, [flow for flow in flows if flow in due])
         return began
 
-    def _due(self, store: Store, *, has_events: bool, polls: bool) -> Iterator[str]:
+    def _due(self, store: Store, states: AbstractSet[State], *, has_events: bool, polls: bool) -> Iterator[str]:
         last = self._looked_at.get(store.id)
-        states = store.ledger.shipments.due(store.id)
-        if store.ledger.stores.get(store.id).paused:
-            states -= SEND_STATES | {State.WAITING_NUMBER}
         flows = {
             "events": has_events,
             "reconcile": last is None or self._clock() - last >= self._looks_every(store),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from parcelhook.ledger.attachment import read_shipments
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.schema import shipment
+from parcelhook.ledger.schema import store as stores
 from parcelhook.ledger.states import State
 
 _OPEN = (State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.SENDING, State.CREATED)
@@ -25,18 +26,13 @@ def take(
     owner: str,
     until: datetime,
     limit: int,
-    is_held: bool = False,
     now: datetime,
 ) -> list[ShipmentRow]:
-    """Give the owner shipments that are due and that nobody holds, in one statement; ``first`` orders them.
-
-    With ``is_held``, those are among them that the owner holds already.
-    """
+    """Give the owner shipments that are due and that nobody holds, in one statement; ``first`` orders them."""
     column = shipment.c
-    is_free = sa.and_(*_free(now))
     chosen = (
         sa.select(column.id)
-        .where(column.store == store, *wanted, sa.or_(is_free, column.claimed_by == owner) if is_held else is_free)
+        .where(column.store == store, *wanted, *_free(now))
         .order_by(*first)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -53,17 +49,19 @@ def take(
     return read_shipments(connection, connection.execute(order).scalars().all())
 
 
-def due(connection: sa.Connection, store: str, *, now: datetime) -> set[State]:
-    """Give the states of shipments that are due and that nobody holds."""
+def due(connection: sa.Connection, *, now: datetime) -> dict[str, set[State]]:
+    """Give, by store, the states of shipments that are due and that nobody holds."""
     column = shipment.c
     further = {State.CREATED: column.wanted_wix_status.is_not(None), State.WAITING_NUMBER: column.due_at.is_not(None)}
-    # State by state, for each is found by an index of its own; all at once reads every shipment there ever was.
+    # Store by store and state by state, for each is found by an index; all at once reads every shipment there ever was.
     is_due = [
-        sa.exists().where(column.store == store, column.state == state, further.get(state, sa.true()), *_free(now))
+        sa.exists().where(
+            column.store == stores.c.id, column.state == state, further.get(state, sa.true()), *_free(now)
+        )
         for state in _OPEN
     ]
-    answers = connection.execute(sa.select(*is_due)).one()
-    return {state for state, answer in zip(_OPEN, answers, strict=True) if answer}
+    answers = {id_: answers for id_, *answers in connection.execute(sa.select(stores.c.id, *is_due))}
+    return {id_: {state for state, is_so in zip(_OPEN, its, strict=True) if is_so} for id_, its in answers.items()}
 
 
 def _free(now: datetime) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -110,12 +110,11 @@ class Shipments:
         limit: int = 100,
         ids: Collection[str] | None = None,
         is_timed: bool = False,
-        is_held: bool = False,
     ) -> list[ShipmentRow]:
         """Take shipments that are due and that nobody holds; no two owners ever get the same one.
 
         One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in
-        time loses what it holds: its moves then do nothing. ``is_held`` gives also what the owner holds already.
+        time loses what it holds: its moves then do nothing.
         """
         wanted = [shipment.c.state.in_(states)]
         if ids is not None:
@@ -123,9 +122,7 @@ class Shipments:
         if is_timed:
             wanted.append(shipment.c.due_at.is_not(None))
         first = (shipment.c.created_at, shipment.c.id)
-        return self._claim(
-            store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit, is_held=is_held
-        )
+        return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
 
     def claim_pushes(self, store: str, *, owner: str, lease_seconds: float, limit: int = 100) -> list[ShipmentRow]:
         """Take created shipments whose status Wix is still to be told, ``Fulfilled`` first."""
@@ -133,13 +130,13 @@ class Shipments:
         first = (shipment.c.wanted_wix_status != WIX_STATUSES[-1], shipment.c.updated_at, shipment.c.id)
         return self._claim(store, wanted, first=first, owner=owner, lease_seconds=lease_seconds, limit=limit)
 
-    def due(self, store: str) -> set[State]:
-        """Give the states that shipments are in which something is to be done about now, and nobody holds.
+    def due(self) -> dict[str, set[State]]:
+        """Give, by store, the states that shipments are in which something is to be done about now, and nobody holds.
 
         CREATED means that Wix is to be told a status; WAITING_NUMBER, that a carrier is to be asked for a number.
         """
         with self._database.read() as connection:
-            return leases.due(connection, store, now=self._clock())
+            return leases.due(connection, now=self._clock())
 
     def extend(self, owner: str, ids: Collection[str], *, lease_seconds: float) -> set[str]:
         """Hold shipments for longer, from now on; give the ids the owner still holds."""
@@ -246,7 +243,6 @@ class Shipments:
         owner: str,
         lease_seconds: float,
         limit: int,
-        is_held: bool = False,
     ) -> list[ShipmentRow]:
         now = self._clock()
         with self._database.write() as connection:
@@ -258,7 +254,6 @@ class Shipments:
                 owner=owner,
                 until=now + timedelta(seconds=lease_seconds),
                 limit=limit,
-                is_held=is_held,
                 now=now,
             )
 
