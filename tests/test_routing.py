@@ -85,8 +85,17 @@ def test_a_rule_names_the_carrier(shop: Shop) -> None:
     shop.store = replace(shop.store, rules=(Rule(carrier="ups"),))
     order_id = shop.order()
 
-    assert approved(shop) == "waits for a number of ups"
+    assert approved(shop) == "waits for a number of ups (by the rule for all orders)"
     assert [row.carrier for row in shop.rows(order_id)] == ["ups"]
+
+
+def test_the_rule_that_chose_is_told(shop: Shop) -> None:
+    """The outcome names the conditions of the rule that won, so that nobody has to guess which one it was."""
+    rules = (Rule(carrier="ups", country=("CA",)), Rule(carrier="ups", country=("US",), max_weight_kg=500))
+    shop.store = replace(shop.store, rules=rules)
+    shop.order()
+
+    assert approved(shop) == "waits for a number of ups (by the rule for country US and max_weight_kg 500.0)"
 
 
 def test_a_rule_asks_a_carrier_that_books(shop: Shop) -> None:
@@ -94,7 +103,7 @@ def test_a_rule_asks_a_carrier_that_books(shop: Shop) -> None:
     shop.store = replace(shop.store, rules=(Rule(carrier="courier"),))
     order_id = shop.order(quantity=3)
 
-    assert approved(shop) == "courier is asked to carry it"
+    assert approved(shop) == "courier is asked to carry it (by the rule for all orders)"
 
     (row,) = shop.rows(order_id)
     items = (ShipmentItem(line_item_id=LINE, quantity=3),)
@@ -160,7 +169,7 @@ def test_a_rule_with_an_unknown_carrier_leaves_the_event_to_come_again(shop: Sho
 
     shop.store = replace(shop.store, rules=(Rule(carrier="ups"),))
     shop.clock.advance(60)
-    assert approved(shop) == "waits for a number of ups"
+    assert approved(shop) == "waits for a number of ups (by the rule for all orders)"
 
 
 def test_two_carriers_that_want_the_same_item_leave_it_waiting(shop: Shop) -> None:
@@ -179,7 +188,7 @@ def test_an_order_is_split_between_carriers(shop: Shop) -> None:
     """What a carrier books and what waits for a number are shipments of their own, each with its items."""
     order_id = shop.order(items=[{"quantity": 2}, {"quantity": 3}])
     with served_by(shop, Booker("beta", LINE)):
-        assert approved(shop) == "beta is asked to carry it; waits for a carrier and a number"
+        assert approved(shop) == "beta is asked to carry it (its plug-in chose it); waits for a carrier and a number"
 
         booked, waiting = shop.rows(order_id)
         assert [(item.line_item_id, item.quantity) for item in booked.items] == [(LINE, 2)]
@@ -196,7 +205,11 @@ def test_an_order_of_two_bookers_is_booked_with_both(shop: Shop) -> None:
     """Each carrier is asked for what it chose."""
     order_id = shop.order(items=2)
     with served_by(shop, Booker("beta", LINE), Booker("gamma", LINE_2)):
-        assert approved(shop) == "beta is asked to carry it; gamma is asked to carry it"
+        outcome = approved(shop)
+
+    assert (
+        outcome == "beta is asked to carry it (its plug-in chose it); gamma is asked to carry it (its plug-in chose it)"
+    )
 
     assert {row.carrier: row.items[0].line_item_id for row in shop.rows(order_id)} == {"beta": LINE, "gamma": LINE_2}
 

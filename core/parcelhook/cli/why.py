@@ -46,7 +46,12 @@ PHRASES: Final[Mapping[str, str]] = {
     "pushed": "Wix was told the status",
     "push_later": "Wix could not be told the status, and will be later",
     "push_dropped": "Wix is not told the status",
-    "corrected": "The tracking number was corrected",
+    "correcting": "About to correct it at Wix",
+    "corrected": "Corrected at Wix",
+    "not_correcting": "The correction was given up",
+    "deleting": "About to delete the fulfillment at Wix",
+    "kept": "Kept as Wix has it",
+    "again": "Sent once more from the beginning",
     "status_set": "Status set by hand",
     "reconcile_later": "Put off in a look through the store",
 }

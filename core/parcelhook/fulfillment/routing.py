@@ -48,7 +48,8 @@ def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -
     if doubt:
         waiting = [row for row in rows if row.due_at is None]
         store.ledger.shipments.move_all([moves.wait_for_number(row, reason=doubt) for row in waiting])
-    return doubt or "; ".join(_told(row) for row in rows) or "its shipment was canceled or deleted before"
+    why = _why(_rule(store, order))
+    return doubt or "; ".join(_told(row, why) for row in rows) or "its shipment was canceled or deleted before"
 
 
 def is_under_way(store: Store, order_id: str) -> bool:
@@ -58,7 +59,7 @@ def is_under_way(store: Store, order_id: str) -> bool:
 
 def choose(store: Store, order: Order) -> tuple[dict[str, str], str]:
     """Give the carrier of each line item that has one, and in words why others have none."""
-    rule = next((rule for rule in store.rules if _matches(rule, order)), None)
+    rule = _rule(store, order)
     if rule is not None:
         return dict.fromkeys((item.id for item in order.line_items), rule.carrier), ""
     chosen: dict[str, set[str]] = {}
@@ -126,10 +127,27 @@ def _new(
     )
 
 
-def _told(row: ShipmentRow) -> str:
+def _told(row: ShipmentRow, why: str) -> str:
     if row.due_at is not None:
-        return f"{row.carrier} is asked to carry it"
-    return f"waits for a number of {row.carrier}" if row.carrier else "waits for a carrier and a number"
+        return f"{row.carrier} is asked to carry it ({why})"
+    return f"waits for a number of {row.carrier} ({why})" if row.carrier else "waits for a carrier and a number"
+
+
+def _why(rule: Rule | None) -> str:
+    """Say who chose the carrier: a rule, by its conditions, or the carrier's plug-in."""
+    if rule is None:
+        return "its plug-in chose it"
+    conditions = {
+        "country": ", ".join(rule.country),
+        "shipping_method": rule.shipping_method,
+        "max_weight_kg": rule.max_weight_kg,
+    }
+    told = [f"{name} {value}" for name, value in conditions.items() if value]
+    return f"by the rule for {' and '.join(told) or 'all orders'}"
+
+
+def _rule(store: Store, order: Order) -> Rule | None:
+    return next((rule for rule in store.rules if _matches(rule, order)), None)
 
 
 def _matches(rule: Rule, order: Order) -> bool:
