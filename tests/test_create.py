@@ -319,14 +319,14 @@ def test_orders_that_cannot_be_read_fail_nothing(shop: Shop, status: int) -> Non
     assert send(shop.store) == {row.id: Outcome.CREATED for row in rows}
 
 
-def test_a_death_before_the_row_leaves_the_shipment_ready(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_death_before_the_row_leaves_the_shipment_to_be_sent(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that died while it read the order made nothing; the next worker sends."""
     order_id = shop.order()
     row = shop.take(order_id)
     shop.dying(monkeypatch, "get_order", after=True)
     with pytest.raises(ProcessDied):
         shop.send(row)
-    assert shop.row(row).state is State.READY
+    assert shop.row(row).state is State.WAITING_LINK
     assert shop.fulfillments(order_id) == []
 
     assert shop.next_worker().send(row) is Outcome.CREATED

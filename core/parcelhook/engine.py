@@ -111,13 +111,8 @@ class Engine:
 
 @DBOS.workflow(name="parcelhook.flow")
 def _run_flow(flow: str, arguments: Sequence[Json]) -> Json:
-    return DBOS.run_step({"name": flow}, _call, flow, arguments)
-
-
-def _call(flow: str, arguments: Sequence[Json]) -> Json:
-    if _current is None:
-        return None
-    return _current.call(flow, arguments)
+    # Not a step of its own: carried on after a crash, a flow asks the ledger anew what is to be done.
+    return None if _current is None else _current.call(flow, arguments)
 
 
 def _keep_quiet() -> None:
@@ -147,5 +142,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = "IMMEDIATE"
     # SQLite before 3.42 has no unixepoch('subsec'), and DBOS writes it into the file as a column default.
     connection.create_function("unixepoch", -1, lambda *_: time.time())
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
+    # After a power cut the last flows may be unknown here: the ledger, which is durable, starts them again.
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 30000"):
         connection.execute(f"PRAGMA {pragma}")

@@ -7,8 +7,9 @@ from typing import Final
 
 from parcelhook.engine import Flow, Json
 from parcelhook.fulfillment.booking import book
-from parcelhook.fulfillment.create import send
+from parcelhook.fulfillment.create import Shipped, send, ship
 from parcelhook.fulfillment.events import take_events
+from parcelhook.fulfillment.intake import wish_from
 from parcelhook.fulfillment.reconcile import reconcile
 from parcelhook.fulfillment.settle import settle
 from parcelhook.fulfillment.store import Outcome, Store
@@ -29,6 +30,7 @@ class Flows:
         return {
             "events": self.events,
             "book": self.book,
+            "ship": self.ship,
             "send": self.send,
             "settle": self.settle,
             "poll": self.poll,
@@ -46,6 +48,10 @@ class Flows:
     def book(self, store: str, shipment_ids: list[str] | None = None) -> Json:
         """Ask carriers for numbers; give what became of each shipment."""
         return _words(book(self._stores[store], shipment_ids))
+
+    def ship(self, store: str, wishes: list[dict[str, Json]]) -> Json:
+        """Take in wishes and send them; give what became of each."""
+        return [_told(each) for each in ship(self._stores[store], [wish_from(wish) for wish in wishes])]
 
     def send(self, store: str, shipment_ids: list[str] | None = None) -> Json:
         """Create fulfillments; give what became of each shipment."""
@@ -72,6 +78,11 @@ class Flows:
     def reconcile(self, store: str) -> Json:
         """Look through the store for what no webhook told; give how many orders changed."""
         return reconcile(self._stores[store])
+
+
+def _told(shipped: Shipped) -> Json:
+    outcome = shipped.outcome and shipped.outcome.value
+    return [shipped.shipment, outcome, shipped.error, shipped.what_to_do]
 
 
 def _words(outcomes: Mapping[str, Outcome]) -> dict[str, Json]:

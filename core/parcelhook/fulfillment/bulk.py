@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from parcelhook.errors import InputError, ParcelhookError
-from parcelhook.fulfillment.intake import TakenIn, new_shipment, take_in_all
+from parcelhook.fulfillment.create import TO_SEND
+from parcelhook.fulfillment.intake import new_shipment, wish_as_json
 from parcelhook.fulfillment.spool import Spool, Spooled
-from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
+from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.ledger.rows import NewShipment, Standing
 from parcelhook.ledger.states import State
 from parcelhook.numbers import Shapes
@@ -21,9 +22,9 @@ PATIENCE: Final = timedelta(seconds=30)
 PER_FLOW: Final = 100
 LOOK_AGAIN_AFTER: Final = 0.1
 LOOK_AGAIN_AT_MOST: Final = 1.0
-TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
+_NOTHING: Final[Mapping[str, object]] = {}
 
-Run: TypeAlias = Callable[[str, str, list[str]], object]
+Run: TypeAlias = Callable[[str, str, list[Any]], object]
 
 
 class Shipping:
@@ -63,44 +64,40 @@ class Shipping:
         for call in self._spool.calls():
             if self._is_over():
                 return
-            self._send(self._take_in(call))
+            self._ship(call)
             self._told(len(call))
         self._finish()
 
     def _is_over(self) -> bool:
         return self._is_cut_off or self._is_stopped()
 
-    def _take_in(self, call: Sequence[Spooled]) -> list[str]:
-        """Write the parcels of up to a hundred orders down, and give the shipments that are to be sent."""
-        taken_in = take_in_all(self._store, [each.wish for each in call], held_for=LEASE_SECONDS)
-        bound: list[tuple[int, TakenIn]] = []
-        for each, taken in zip(call, taken_in, strict=True):
-            if isinstance(taken, ParcelhookError):
-                self._spool.fail(each.number, error=taken.message, what_to_do=taken.what_to_do)
-            else:
-                bound.append((each.number, taken))
-        self._spool.bind((number, taken.row.id, taken.row.state.value) for number, taken in bound)
-        known = [taken.row for _, taken in bound if not taken.is_new]
-        if known:
-            self._learn([row.id for row in known], existing={row.id for row in known if row.state is State.CREATED})
-        return list(dict.fromkeys(taken.row.id for _, taken in bound if taken.row.state in TO_SEND))
+    def _ship(self, call: Sequence[Spooled]) -> None:
+        """Ship the parcels of up to a hundred orders, and wait where Wix takes no calls now."""
+        answer = self._run("ship", self._store.id, [wish_as_json(each.wish) for each in call])
+        shipped = [(each.number, *its) for each, its in zip(call, cast("Any", answer), strict=True)]
+        for number, shipment, _, error, what_to_do in shipped:
+            if not shipment:
+                self._spool.fail(number, error=error, what_to_do=what_to_do)
+        bound = {number: shipment for number, shipment, *_ in shipped if shipment}
+        self._spool.bind(bound.items())
+        outcomes = {shipment: outcome for _, shipment, outcome, *_ in shipped if shipment}
+        self._hold_back(outcomes, self._learn(list(dict.fromkeys(bound.values())), outcomes))
 
-    def _send(self, ids: Sequence[str]) -> None:
-        """Send shipments; where Wix takes no calls now, wait and try once more, or as often as its limits make us."""
-        is_last = False
-        while ids and not self._is_over():
-            outcomes, standings = self._run_flow("send", ids)
-            ids = [each.id for each in standings if each.state is State.READY and each.due_at is not None]
-            if Outcome.FORBIDDEN in outcomes.values():
-                self._is_cut_off = True
-            if self._is_cut_off or len(ids) < len(standings):
+    def _hold_back(self, outcomes: Mapping[str, object], standings: Sequence[Standing]) -> None:
+        """Where a whole call was put back, wait and try once more, or as often as Wix's limits make us."""
+        tries = 0
+        while not self._is_over():
+            back = [each for each in standings if each.state is State.READY and each.due_at is not None]
+            self._is_cut_off = Outcome.FORBIDDEN in outcomes.values()
+            if self._is_cut_off or not back or len(back) < len(standings):
                 # Where some went through, the others wait for reasons of their own.
                 return
-            is_throttled = Outcome.THROTTLED in outcomes.values()
-            self._is_cut_off = is_last and not is_throttled
-            is_last = not is_throttled
-            if not self._is_cut_off:
-                self._wait_until(max(filter(None, (each.due_at for each in standings))), why=standings[0].error)
+            tries += Outcome.THROTTLED not in outcomes.values()
+            if tries > 1:
+                self._is_cut_off = True
+                return
+            self._wait_until(max(each.due_at for each in back if each.due_at), why=back[0].error)
+            outcomes, standings = self._run_flow("send", [each.id for each in back])
 
     def _finish(self) -> None:
         """Let Wix decide what is open, and send what waits, until nothing is left that changes soon."""
@@ -126,11 +123,11 @@ class Shipping:
     def _run_flow(self, flow: str, ids: Sequence[str]) -> tuple[Mapping[str, object], list[Standing]]:
         answer = self._run(flow, self._store.id, list(ids))
         outcomes = answer if isinstance(answer, Mapping) else {}
-        existing = {its for its, outcome in outcomes.items() if outcome == Outcome.EXISTING}
-        return outcomes, self._learn(ids, existing=existing)
+        return outcomes, self._learn(ids, outcomes)
 
-    def _learn(self, ids: Sequence[str], *, existing: Collection[str] = ()) -> list[Standing]:
+    def _learn(self, ids: Sequence[str], outcomes: Mapping[str, object] = _NOTHING) -> list[Standing]:
         standings = list(self._store.ledger.shipments.standing(ids).values())
+        existing = {its for its, outcome in outcomes.items() if outcome == Outcome.EXISTING}
         self._spool.learn(standings, existing=existing)
         return standings
 
@@ -154,7 +151,7 @@ def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] 
         rows = store.ledger.shipments.find(store=store.id, order_ids=order_ids, states={State.CREATED}, limit=100_000)
         created = {(row.order_id, row.intent_key, row.body_hash): row.id for row in rows}
         found = {number: created.get((new.order_id, new.intent_key, new.body_hash)) for number, new in news.items()}
-        spool.bind((number, its, State.CREATED.value) for number, its in found.items() if its)
+        spool.bind((number, its) for number, its in found.items() if its)
         existing = list(filter(None, found.values()))
         spool.learn(store.ledger.shipments.standing(existing).values(), existing=existing)
         done += len(chunk) - len(news) + len(existing)

@@ -6,22 +6,35 @@ the outcome open is never followed by another create, but by ``settle``, which f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from parcelhook.errors import TrackingNumberExists, WixError
+from parcelhook.errors import ParcelhookError, TrackingNumberExists, WixError
 from parcelhook.fulfillment.answers import after_bulk, after_create, after_failure, look_up_number
+from parcelhook.fulfillment.intake import TakenIn, Wish, take_in_all
 from parcelhook.fulfillment.linkage import link_all
 from parcelhook.fulfillment.planning import Planned, plan_all
 from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
 from parcelhook.ledger import moves
+from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.states import State
 from parcelhook.statuses import wix_status
 from parcelhook.wix.fulfillments import NewFulfillment
 
 MOST: Final = 100
+TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What became of a wish: its shipment and the outcome, None where another process has it; or what is wrong."""
+
+    shipment: str
+    outcome: Outcome | None
+    error: str = ""
+    what_to_do: str = ""
 
 
 def send(store: Store, shipment_ids: Sequence[str] | None = None) -> dict[str, Outcome]:
@@ -31,13 +44,30 @@ def send(store: Store, shipment_ids: Sequence[str] | None = None) -> dict[str, O
     """
     claimed = store.ledger.shipments.claim(
         store.id,
-        states={State.READY, State.WAITING_LINK},
+        states=TO_SEND,
         owner=store.owner,
         lease_seconds=LEASE_SECONDS,
         limit=MOST if shipment_ids is None else len(shipment_ids),
         ids=shipment_ids,
-        is_held=shipment_ids is not None,
     )
+    return _send(store, claimed)
+
+
+def ship(store: Store, wishes: Sequence[Wish]) -> list[Shipped]:
+    """Take in what is wanted of up to 100 orders and send it; give what became of each wish, in the order given.
+
+    What is new is held from its first moment, so that no other worker takes a part of what goes in one call.
+    """
+    taken = take_in_all(store, wishes, held_for=LEASE_SECONDS)
+    rows = {each.row.id: each.row for each in taken if isinstance(each, TakenIn)}
+    mine = [row for row in rows.values() if row.claimed_by == store.owner]
+    outcomes = _send(store, mine)
+    others = [row.id for row in rows.values() if row.claimed_by is None and row.state in TO_SEND]
+    outcomes |= send(store, others) if others else {}
+    return [_shipped(each, outcomes) for each in taken]
+
+
+def _send(store: Store, claimed: Sequence[ShipmentRow]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     with store.holding(claimed):
         linked = link_all(store, claimed, outcomes)
@@ -48,6 +78,13 @@ def send(store: Store, shipment_ids: Sequence[str] | None = None) -> dict[str, O
             with store.leaving_before(send_before):
                 outcomes |= _create(store, planned)
     return outcomes
+
+
+def _shipped(taken: TakenIn | ParcelhookError, outcomes: Mapping[str, Outcome]) -> Shipped:
+    if isinstance(taken, ParcelhookError):
+        return Shipped("", None, taken.message, taken.what_to_do)
+    was_there = not taken.is_new and taken.row.state is State.CREATED
+    return Shipped(taken.row.id, Outcome.EXISTING if was_there else outcomes.get(taken.row.id))
 
 
 def _written_down(store: Store, planned: Sequence[Planned], *, send_before: datetime) -> list[Planned]:

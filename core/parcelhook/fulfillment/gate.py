@@ -53,17 +53,28 @@ class LedgerGate:
         Raise WixRateLimited, with nothing sent, where the call would leave too late (see ``leaving_before``).
         """
         allowed = self._per_minute - (self._per_minute // 10 if operation in YIELDING else 0)
-        while (wait := self._ledger.budget.acquire(self._site, per_minute=allowed)) > 0:
-            self._refuse_late(operation, wait)
-            self._sleep(wait)
         self._refuse_late(operation, 0.0)
-        call_id = self._ledger.calls.begin(
-            self._store, operation=operation, method=method, path=path, order_ids=order_ids
-        )
+        while isinstance(call_id := self._admit(operation, method, path, order_ids, per_minute=allowed), float):
+            self._refuse_late(operation, call_id)
+            self._sleep(call_id)
+            self._refuse_late(operation, 0.0)
         number = next(self._numbers)
         self._open[number] = call_id
         self.calls[operation] += 1
         return number
+
+    def _admit(
+        self, operation: str, method: str, path: str, order_ids: Sequence[str], *, per_minute: int
+    ) -> str | float:
+        return self._ledger.calls.admit(
+            self._store,
+            site=self._site,
+            per_minute=per_minute,
+            operation=operation,
+            method=method,
+            path=path,
+            order_ids=order_ids,
+        )
 
     def after(self, call_id: int, *, status: int | None, request_id: str, outcome: str) -> None:
         """Write down how the call ended."""

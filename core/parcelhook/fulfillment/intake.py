@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 from parcelhook.errors import InputError, InvalidTrackingLink, NotFulfillable, ParcelhookError, ShipmentChanged
 from parcelhook.fulfillment.linking import can_link
@@ -41,6 +41,19 @@ class Wish:
     items: Mapping[str, int | None] = field(default_factory=dict)
     key: str | None = None
     source: str = "cli"
+
+
+def wish_as_json(wish: Wish) -> dict[str, Any]:
+    """Give a wish as a flow takes it."""
+    return {name: getattr(wish, name) for name in _MEMBERS}
+
+
+_MEMBERS: Final = tuple(member.name for member in fields(Wish))
+
+
+def wish_from(value: Mapping[str, Any]) -> Wish:
+    """Give the wish that was given to a flow."""
+    return Wish(**{**value, "parcels": tuple((number, url) for number, url in value["parcels"])})
 
 
 @dataclass(frozen=True, slots=True)

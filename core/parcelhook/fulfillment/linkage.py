@@ -22,26 +22,38 @@ ASKED_AT_ONCE: Final = 8
 
 
 def link_all(store: Store, rows: Sequence[ShipmentRow], outcomes: dict[str, Outcome]) -> list[ShipmentRow]:
-    """Give those of the shipments that have provider and link now; ``outcomes`` receives what became of the others.
+    """Give those of the shipments that can be sent, with provider and link; ``outcomes`` tells about the others.
 
-    Hooks of carriers are asked a few at a time, and each answer is kept before anything is sent.
+    Carriers' hooks are asked a few at a time, and their answers kept before anything is sent. A link that needs no
+    hook is written down with the sending.
     """
-    waiting = [row for row in rows if row.state is State.WAITING_LINK]
-    decided: list[tuple[Move, Outcome | None]] = [
-        _without_link(store, row, info) if isinstance(info, ParcelhookError) else (_ready(row, info), None)
-        for row, info in zip(waiting, _infos(store, waiting), strict=True)
-    ]
+    infos = _infos(store, [row for row in rows if row.state is State.WAITING_LINK])
+    linked: dict[str, ShipmentRow] = {}
+    decided: list[tuple[Move, Outcome | None]] = []
+    for row in rows:
+        info = infos.get(row.id)
+        if info is None:
+            linked[row.id] = row
+        elif isinstance(info, ParcelhookError):
+            decided.append(_without_link(store, row, info))
+        elif _asks(store, row):
+            decided.append((_ready(row, info), None))
+        else:
+            linked[row.id] = row.changed(
+                provider=info.provider, tracking_url=info.url, link_source=info.source, attempts=0, ambiguous=0
+            )
     moved = {row.id: row for row in store.ledger.shipments.move_all([move for move, _ in decided])}
     outcomes |= {move.row.id: outcome for move, outcome in decided if outcome and move.row.id in moved}
-    now = [moved.get(row.id) if row.state is State.WAITING_LINK else row for row in rows]
-    return [row for row in now if row is not None and row.state is State.READY]
+    linked |= {its: row for its, row in moved.items() if row.state is State.READY}
+    return [linked[row.id] for row in rows if row.id in linked]
 
 
-def _infos(store: Store, rows: Sequence[ShipmentRow]) -> list[TrackingInfo | ParcelhookError]:
+def _infos(store: Store, rows: Sequence[ShipmentRow]) -> dict[str, TrackingInfo | ParcelhookError]:
     if not any(_asks(store, row) for row in rows):
-        return [_info(store, row) for row in rows]
+        return {row.id: _info(store, row) for row in rows}
     with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="link") as pool:
-        return list(pool.map(lambda row: _info(store, row), rows))
+        infos = pool.map(lambda row: _info(store, row), rows)
+        return dict(zip((row.id for row in rows), infos, strict=True))
 
 
 def _info(store: Store, row: ShipmentRow) -> TrackingInfo | ParcelhookError:

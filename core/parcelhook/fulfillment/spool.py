@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,13 @@ _FAIL_SECOND_REST: Final = """
     )
 """
 
+_CHOSEN: Final = """
+    FROM (
+        SELECT * FROM wish WHERE state = '' AND number > :after AND (:call IS NULL OR call = :call)
+        ORDER BY number LIMIT :limit
+    ) AS wish
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
@@ -100,8 +108,7 @@ class Spool:
         """Give what is to be shipped, a hundred orders at a time, sorted by carrier."""
         query = "SELECT DISTINCT call FROM wish WHERE call IS NOT NULL ORDER BY call"
         for (call,) in self._database.execute(query).fetchall():
-            rows = self._database.execute("SELECT * FROM wish WHERE call = ? AND state = '' ORDER BY number", (call,))
-            wishes = [self._spooled(row) for row in rows.fetchall()]
+            wishes = self._spooled(call=call)
             if wishes:
                 yield wishes
 
@@ -113,10 +120,9 @@ class Spool:
     def waiting(self, *, at_a_time: int = 500) -> Iterator[list[Spooled]]:
         """Give what nothing was done about yet, in the order of the file."""
         last = 0
-        query = "SELECT * FROM wish WHERE state = '' AND number > ? ORDER BY number LIMIT ?"
-        while rows := self._database.execute(query, (last, at_a_time)).fetchall():
-            last = rows[-1]["number"]
-            yield [self._spooled(row) for row in rows]
+        while wishes := self._spooled(after=last, limit=at_a_time):
+            last = wishes[-1].number
+            yield wishes
 
     def fail(self, number: int, *, error: str, what_to_do: str) -> None:
         """Keep that a parcel cannot be shipped as it is."""
@@ -129,11 +135,12 @@ class Spool:
         with self._database:
             self._database.execute("UPDATE wish SET state = ? WHERE number = ?", (state, number))
 
-    def bind(self, shipments: Iterable[tuple[int, str, str]]) -> None:
-        """Keep which shipment each parcel has become, and its state."""
-        change = "UPDATE wish SET shipment = ?, state = ? WHERE number = ?"
+    def bind(self, shipments: Iterable[tuple[int, str]]) -> None:
+        """Keep which shipment each parcel has become."""
         with self._database:
-            self._database.executemany(change, ((shipment, state, number) for number, shipment, state in shipments))
+            self._database.executemany(
+                "UPDATE wish SET shipment = ? WHERE number = ?", ((shipment, number) for number, shipment in shipments)
+            )
 
     def learn(self, standings: Iterable[Standing], *, existing: Collection[str] = ()) -> None:
         """Keep how shipments stand, and which of them were there before."""
@@ -243,24 +250,32 @@ class Spool:
         """
         self._database.execute(change, (ORDERS_PER_CALL,))
 
-    def _spooled(self, row: sqlite3.Row) -> Spooled:
-        parcels = self._database.execute(
-            "SELECT number, url FROM parcel WHERE wish = ? ORDER BY rowid", (row["number"],)
-        )
-        items: dict[str, int | None] = {}
-        query = "SELECT item, quantity FROM item WHERE wish = ? ORDER BY rowid"
-        for item, quantity in self._database.execute(query, (row["number"],)):
-            known = items.get(item, 0)
-            items[item] = None if quantity is None or known is None else known + quantity
-        wish = Wish(
-            order_id=row["order_id"],
-            carrier=row["carrier"],
-            parcels=tuple((number, url or None) for number, url in parcels),
-            items=items,
-            key=row["key"],
-            source="file",
-        )
-        return Spooled(row["number"], wish)
+    def _spooled(self, *, call: int | None = None, after: int = 0, limit: int = -1) -> list[Spooled]:
+        """Give parcels that nothing was done about yet, of a call or of all, in the order of the file."""
+        values = {"call": call, "after": after, "limit": limit}
+        wishes = self._database.execute(f"SELECT * {_CHOSEN} ORDER BY number", values).fetchall()
+        parcels: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
+        query = f"SELECT parcel.* {_CHOSEN} JOIN parcel ON parcel.wish = wish.number ORDER BY parcel.rowid"
+        for wish, number, url in self._database.execute(query, values):
+            parcels[wish].append((number, url or None))
+        items: dict[int, dict[str, int | None]] = defaultdict(dict)
+        query = f"SELECT item.* {_CHOSEN} JOIN item ON item.wish = wish.number ORDER BY item.rowid"
+        for wish, item, _, quantity in self._database.execute(query, values):
+            known = items[wish].get(item, 0)
+            items[wish][item] = None if quantity is None or known is None else known + quantity
+        return [_spooled(row, parcels[row["number"]], items.get(row["number"], {})) for row in wishes]
+
+
+def _spooled(row: sqlite3.Row, parcels: Iterable[tuple[str, str | None]], items: Mapping[str, int | None]) -> Spooled:
+    wish = Wish(
+        order_id=row["order_id"],
+        carrier=row["carrier"],
+        parcels=tuple(parcels),
+        items=items,
+        key=row["key"],
+        source="file",
+    )
+    return Spooled(row["number"], wish)
 
 
 _SAY_WHICH: Final = (

@@ -192,10 +192,10 @@ def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dic
         .order_by(column.generation)
     )
     latest = {}
-    for row in connection.execute(query).mappings():
+    for row in map(dict, connection.execute(query).mappings()):
         key = _key_of(row)
         if key in keys:
-            latest[key] = dict(row)
+            latest[key] = row
     return latest
 
 

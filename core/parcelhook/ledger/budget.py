@@ -36,20 +36,23 @@ class Budget:
         if not 0 < cost <= per_minute:
             msg = f"a call that costs {cost} never fits in a budget of {per_minute}"
             raise ValueError(msg)
-        with self._database.write() as connection:
-            row = self._locked(connection, site)
-            # Read only now: waiting for the row may have taken a while.
-            now = self._clock()
-            if row.blocked_until is not None and row.blocked_until > now:
-                return _seconds(row.blocked_until - now)
-            calls = _present(json.loads(row.calls), now=_milliseconds(now))
-            wait = _wait(calls, room=per_minute - cost, now=_milliseconds(now))
-            if wait == 0.0:
-                calls.append((_milliseconds(now), cost))
-            # Written also when nothing goes, for a call from the future must count as now once, and not anew each time.
-            change = sa.update(call_budget).where(call_budget.c.site == site).values(calls=json.dumps(calls))
-            connection.execute(change)
-            return wait
+        with self._database.note() as connection:
+            return self.acquire_in(connection, site, cost=cost, per_minute=per_minute)
+
+    def acquire_in(self, connection: sa.Connection, site: str, *, cost: int = 1, per_minute: int = PER_MINUTE) -> float:
+        """Do as ``acquire`` does, in a transaction under way."""
+        row = self._locked(connection, site)
+        # Read only now: waiting for the row may have taken a while.
+        now = self._clock()
+        if row.blocked_until is not None and row.blocked_until > now:
+            return _seconds(row.blocked_until - now)
+        calls = _present(json.loads(row.calls), now=_milliseconds(now))
+        wait = _wait(calls, room=per_minute - cost, now=_milliseconds(now))
+        if wait == 0.0:
+            calls.append((_milliseconds(now), cost))
+        # Written also when nothing goes, for a call from the future must count as now once, and not anew each time.
+        connection.execute(sa.update(call_budget).where(call_budget.c.site == site).values(calls=json.dumps(calls)))
+        return wait
 
     def block(self, site: str, *, until: datetime) -> None:
         """Let nobody go before ``until``, because Wix answered 429; an earlier moment shortens nothing."""

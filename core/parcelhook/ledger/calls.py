@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from parcelhook.ledger.budget import Budget
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import CallRow, ShipmentRow
@@ -16,9 +17,29 @@ from parcelhook.ledger.schema import wix_call, wix_call_order
 class Calls:
     """Every call to Wix, and the orders it concerned."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, budget: Budget, *, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._budget = budget
         self._clock = clock
+
+    def admit(
+        self,
+        store: str,
+        *,
+        site: str,
+        per_minute: int,
+        operation: str,
+        method: str,
+        path: str,
+        order_ids: Collection[str] = (),
+    ) -> str | float:
+        """Note a call that may leave now by its site's budget, and give its id; else the seconds to wait."""
+        with self._database.note() as connection:
+            wait = self._budget.acquire_in(connection, site, per_minute=per_minute)
+            if wait > 0:
+                return wait
+            about = {(order_id, "") for order_id in order_ids}
+            return self._begin(connection, store, about=about, operation=operation, method=method, path=path)
 
     def begin(
         self,
@@ -31,17 +52,19 @@ class Calls:
         shipments: Sequence[ShipmentRow] = (),
     ) -> str:
         """Note a call that is about to leave, and give its id; it concerns the shipments' orders and ``order_ids``."""
-        call_id = ordered_id()
         about = {(row.order_id, row.id) for row in shipments} | {(order_id, "") for order_id in order_ids}
-        call = {"store": store, "id": call_id, "operation": operation, "method": method, "path": path}
+        with self._database.note() as connection:
+            return self._begin(connection, store, about=about, operation=operation, method=method, path=path)
+
+    def _begin(self, connection: sa.Connection, store: str, *, about: Collection[tuple[str, str]], **call: str) -> str:
+        call_id = ordered_id()
+        connection.execute(sa.insert(wix_call).values(store=store, id=call_id, **call, sent_at=self._clock()))
         orders = [
             {"store": store, "call_id": call_id, "order_id": order_id, "shipment_id": shipment_id}
             for order_id, shipment_id in sorted(about)
         ]
-        with self._database.write() as connection:
-            connection.execute(sa.insert(wix_call).values(**call, sent_at=self._clock()))
-            if orders:
-                connection.execute(sa.insert(wix_call_order), orders)
+        if orders:
+            connection.execute(sa.insert(wix_call_order), orders)
         return call_id
 
     def end(self, store: str, call_id: str, *, status: int | None, request_id: str = "", outcome: str = "") -> None:
@@ -51,7 +74,7 @@ class Calls:
             .where(wix_call.c.store == store, wix_call.c.id == call_id)
             .values(ended_at=self._clock(), status=status, request_id=request_id, outcome=outcome)
         )
-        with self._database.write() as connection:
+        with self._database.note() as connection:
             connection.execute(change)
 
     def find(self, store: str, *, order_id: str | None = None, limit: int = 1000) -> list[CallRow]:

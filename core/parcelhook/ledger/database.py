@@ -22,6 +22,7 @@ BUSY_TIMEOUT: Final = 20.0
 """Seconds a writer waits for its turn on SQLite."""
 
 _CONNECT_TIMEOUT: Final = 10
+_DO_NOT_WAIT: Final = sa.text("SET LOCAL synchronous_commit = off")
 _MIGRATION_LOCK: Final = 0x70617263656C  # "parcel": any number will do that no other application locks
 
 
@@ -38,10 +39,12 @@ class Database:
         self.is_postgres = self.url.get_backend_name() == "postgresql"
         self._engine = _postgres_engine(self.url) if self.is_postgres else _sqlite_engine(self.url)
         self._writing = self._engine.execution_options(parcelhook_begin="BEGIN IMMEDIATE")
+        self._noting = self._writing if self.is_postgres else _sqlite_engine(self.url, synchronous="NORMAL")
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
+        self._noting.dispose()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -53,6 +56,18 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Open a transaction that is durable once this block has ended, and undone if the block raises."""
         with self._translated(), self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def note(self) -> Iterator[sa.Connection]:
+        """Open a transaction as ``write`` does, for what must outlive this process, and need not a power cut.
+
+        The disk is not waited for: the next ``write`` makes it durable too.
+        """
+        options = {"parcelhook_begin": "BEGIN IMMEDIATE"}
+        with self._translated(), self._noting.execution_options(**options).begin() as connection:
+            if self.is_postgres:
+                connection.execute(_DO_NOT_WAIT)
             yield connection
 
     def insert_new(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -149,14 +164,14 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
     return sa.create_engine(url, pool_pre_ping=True, connect_args=connect_args)
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
+def _sqlite_engine(url: sa.URL, *, synchronous: str = "FULL") -> sa.Engine:
     _prepare_file(url)
     engine = sa.create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
         connection.isolation_level = None  # BEGIN is ours, below
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
 
     @sa.event.listens_for(engine, "begin")

@@ -39,8 +39,8 @@ class Ledger:
         self.shipments = Shipments(database, clock=clock)
         self.parcels = Parcels(database, clock=clock)
         self.bookings = Bookings(database, clock=clock)
-        self.calls = Calls(database, clock=clock)
         self.budget = Budget(database, clock=clock)
+        self.calls = Calls(database, self.budget, clock=clock)
         self.notices = Notices(database, clock=clock)
 
     @classmethod

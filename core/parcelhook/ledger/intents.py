@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -96,7 +96,7 @@ def _insert(
         mine = [(row, new) for row, new in rows if row.id in present]
     put_items(connection, [(row, new.items) for row, new in mine])
     parcels = attach(connection, database, [(row, new.parcels) for row, new in mine], now=now)
-    return [replace(row, items=new.items, parcels=parcels[row.id]) for row, new in mine]
+    return [row.changed(items=new.items, parcels=parcels[row.id]) for row, new in mine]
 
 
 def _present(connection: sa.Connection, ids: Sequence[str]) -> Sequence[str]:

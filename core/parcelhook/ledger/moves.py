@@ -96,7 +96,7 @@ def ready_again(row: ShipmentRow, *, reason: str, what_to_do: str = "", due_at: 
 
     With ``due_at`` it waits until then, and the reason is shown as its error.
     """
-    changes = {"due_at": due_at, "error": reason if due_at else "", "what_to_do": what_to_do}
+    changes = {"due_at": due_at, "error": reason if due_at else "", "what_to_do": what_to_do, **_link(row)}
     return Move(row=row, to=State.READY, kind="ready", reason=reason, changes=changes)
 
 
@@ -108,17 +108,24 @@ def sending(
         "send_before": send_before,
         "attempts": row.attempts + 1,
         "order_number": order_number or row.order_number,
+        **_link(row),
     }
     return Move(
         row=row,
         to=State.SENDING,
         kind="sending",
         detail=", ".join(f"{item.quantity} of {item.line_item_id}" for item in items),
+        reason=words.LINKS.get(row.link_source, ""),
         changes=changes,
         stamps=("sent_at",),
         keeps_claim=True,
         items=items,
     )
+
+
+def _link(row: ShipmentRow) -> dict[str, object]:
+    """Give what Wix is told of the link: a plain one is found out anew each time, and written down when it is used."""
+    return {"provider": row.provider, "tracking_url": row.tracking_url, "link_source": row.link_source}
 
 
 def unsettled(row: ShipmentRow, *, due_at: datetime, error: str) -> Move:
@@ -140,6 +147,7 @@ def created(
     changes = {
         "fulfillment_id": fulfillment_id,
         "wix_status": wix_status,
+        **_link(row),
         "tracking_url": tracking_url or row.tracking_url,
     }
     return Move(

@@ -178,6 +178,8 @@ class Shipments:
             if move.to not in FOLLOWERS[move.row.state]:
                 msg = f"shipment {move.row.id} is {move.row.state} and cannot become {move.to}"
                 raise WrongState(msg, field="state")
+        if not moves:
+            return []
         with self._database.write() as connection:
             # By id, so that two processes that move the same shipments never wait for each other in a circle.
             ordered = sorted(moves, key=lambda each: each.row.id)

@@ -35,8 +35,18 @@ FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
     State.WAITING_NUMBER: frozenset(
         {State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.FAILED, State.NEEDS_REVIEW, State.CANCELED}
     ),
-    State.WAITING_LINK: frozenset({State.WAITING_LINK, State.READY, State.FAILED, State.NEEDS_REVIEW, State.CANCELED}),
     # A number that Wix has on this very order already makes a shipment created without a call.
+    State.WAITING_LINK: frozenset(
+        {
+            State.WAITING_LINK,
+            State.READY,
+            State.SENDING,
+            State.CREATED,
+            State.FAILED,
+            State.NEEDS_REVIEW,
+            State.CANCELED,
+        }
+    ),
     State.READY: frozenset(
         {
             State.READY,
