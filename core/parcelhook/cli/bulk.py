@@ -159,6 +159,10 @@ def _error(error: str, state: str) -> str:
     return error or (f"its shipment is {state}" if state else NOT_BEGUN)
 
 
+def _hint(result: Result) -> str:
+    return result.what_to_do or (AGAIN if _kind(result) in OPEN else "")
+
+
 def _item(result: Result) -> Json:
     return {
         "line": result.line,
@@ -166,7 +170,7 @@ def _item(result: Result) -> Json:
         "state": result.state or "NOT_BEGUN",
         "fulfillment_id": result.fulfillment_id,
         "error": _error(result.error, result.state),
-        "what_to_do": result.what_to_do or (AGAIN if _kind(result) in OPEN else ""),
+        "what_to_do": _hint(result),
     }
 
 
@@ -175,7 +179,7 @@ def _show(spool: Spool, summary: Mapping[str, Json], *, failed_to: Path | None) 
     told = ", ".join(f"{summary[name]:,} {name.replace('_', ' ')}" for name in names if summary[name])
     write_line(f"{summary['total']:,} parcels: {told or 'nothing to do'}.")
     shown = [
-        (each.line, each.order_id, _error(each.error, each.state), each.what_to_do or AGAIN)
+        (each.line, each.order_id, _error(each.error, each.state), _hint(each))
         for kind in SHOWN
         for each in _first(spool, kind)
     ][:LINES_SHOWN]

@@ -60,7 +60,8 @@ class Shipping:
 
     def ship(self) -> None:
         """Ship everything in full calls, then see to what was left open, as long as that can be decided soon."""
-        self._told(recognise(self._store, self._spool, warn=self._warn))
+        recognise(self._store, self._spool, warn=self._warn)
+        self._told(self._spool.dealt_with())
         for call in self._spool.calls():
             if self._is_over():
                 return
@@ -137,9 +138,9 @@ class Shipping:
             self._sleep(min(left, LOOK_AGAIN_AT_MOST))
 
 
-def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] = lambda *_: None) -> int:
-    """Find what cannot be shipped as it is, and what was shipped already, without a call; give how many those are."""
-    done, check = 0, _Check(store, warn)
+def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] = lambda *_: None) -> None:
+    """Find what cannot be shipped as it is, and what was shipped already, without a call."""
+    check = _Check(store, warn)
     for chunk in spool.waiting():
         news: dict[int, NewShipment] = {}
         for each in chunk:
@@ -154,9 +155,7 @@ def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] 
         spool.bind((number, its) for number, its in found.items() if its)
         existing = list(filter(None, found.values()))
         spool.learn(store.ledger.shipments.standing(existing).values(), existing=existing)
-        done += len(chunk) - len(news) + len(existing)
     spool.sort_again()
-    return done
 
 
 class _Check:

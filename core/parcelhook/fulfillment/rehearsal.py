@@ -29,7 +29,8 @@ def rehearse(
 
     A carrier is asked for no link, for that is done when a parcel is shipped.
     """
-    told(recognise(store, spool, warn=warn))
+    recognise(store, spool, warn=warn)
+    told(spool.dealt_with())
     for call in spool.calls():
         orders = read_orders(store.wix, [each.wish.order_id for each in call])
         taken: dict[str, list[ShipmentItem]] = defaultdict(list)

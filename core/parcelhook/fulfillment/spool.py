@@ -187,6 +187,11 @@ class Spool:
         query = "SELECT (SELECT count(*) FROM wish) + (SELECT count(*) FROM line WHERE wish IS NULL)"
         return int(self._database.execute(query).fetchone()[0])
 
+    def dealt_with(self) -> int:
+        """Give how many results there are of which something is known."""
+        open_ = self._database.execute("SELECT count(*) FROM wish WHERE state = ''").fetchone()[0]
+        return self.total() - int(open_)
+
     def _add(self, line: Line | BadLine) -> None:
         wish = self._wish_of(line.row, number=line.number) if _is_named(line.row) else None
         fault, blocks = None, False
