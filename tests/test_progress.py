@@ -453,6 +453,7 @@ def test_a_shipment_reviewed_while_wix_is_told_stays_reviewed(shop: Shop, monkey
 
     assert (shop.row(row).state, shop.row(row).wix_status) == (State.NEEDS_REVIEW, "In_Delivery")
     assert at_wix(shop, other) == "In_Delivery"
+    assert "the shipment was changed meanwhile" in shop.why(row.order_id)
 
 
 def test_one_process_tells_wix(shop: Shop, at_once: Any) -> None:  # noqa: ANN401 - the fixture's function

@@ -52,6 +52,7 @@ PHRASES: Final[Mapping[str, str]] = {
     "deleting": "About to delete the fulfillment at Wix",
     "kept": "Kept as Wix has it",
     "again": "Sent once more from the beginning",
+    "status_seen": "Wix was found to have the status",
     "status_set": "Status set by hand",
     "reconcile_later": "Put off in a look through the store",
 }

@@ -59,7 +59,9 @@ def _changes(move: Move, wanted_wix_status: str | None, *, now: datetime) -> dic
     if not move.keeps_claim:
         values |= {"claimed_by": None, "claimed_until": None}
     if "wix_status" in values:
-        values["wanted_wix_status"] = None if wanted_wix_status == values["wix_status"] else wanted_wix_status
+        # A move that drops what was wanted means the status its row had: one that is wanted since then stays.
+        told = move.row.wanted_wix_status if "wanted_wix_status" in move.changes else values["wix_status"]
+        values["wanted_wix_status"] = None if wanted_wix_status == told else wanted_wix_status
     return values
 
 

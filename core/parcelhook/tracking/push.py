@@ -37,6 +37,7 @@ def _push(store: Store, row: ShipmentRow) -> bool:
     if not store.ledger.shipments.move_all([moves.pushed(row, wix_status=wanted)]):
         # Another process moved the shipment meanwhile, to be reviewed say; Wix has the status all the same.
         store.ledger.shipments.note_wix_status(row.id, wix_status=wanted)
+        _tell(store, row, kind="pushed", status=wanted, reason="the shipment was changed meanwhile")
     return True
 
 
@@ -51,12 +52,20 @@ def _is_gone(store: Store, row: ShipmentRow, error: WixError) -> bool:
     found = next((each for each in listed if each.id == row.fulfillment_id), None)
     if found is not None and found.status != row.wix_status:
         store.ledger.shipments.note_wix_status(row.id, wix_status=found.status)
+        _tell(store, row, kind="status_seen", status=found.status or "none", reason="someone else set it at Wix")
     return found is None
+
+
+def _tell(store: Store, row: ShipmentRow, *, kind: str, status: str, reason: str) -> None:
+    """Keep the reason of a change that no move of the shipment tells."""
+    store.ledger.notices.add(
+        store.id, kind=kind, order_id=row.order_id, shipment_id=row.id, detail=status, reason=reason
+    )
 
 
 def _dropped(row: ShipmentRow, wanted: str) -> Move:
     """Want a status no longer that is no step forward from what Wix has, so that it is not tried for ever."""
     move = moves.pushed(row, wix_status=wanted)
     reason = f"Wix has {row.wix_status} already" if row.wix_status else "it has no fulfillment"
-    changes = {**move.changes, "wix_status": row.wix_status}
+    changes = {**move.changes, "wix_status": row.wix_status, "wanted_wix_status": None}
     return replace(move, kind="push_dropped", reason=reason, changes=changes, stamps=())
