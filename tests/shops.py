@@ -134,7 +134,7 @@ class Shop:
         for event in [event for event in log.values() if event.id not in self.told]:
             self.told.add(event.id)
             self.receive(event.id)
-        return self.store.ledger.inbox.pending()
+        return self.store.ledger.inbox.pending([ID])
 
     def receive(self, event_id: str) -> None:
         """Let one webhook arrive, once more if it did before."""
@@ -161,7 +161,7 @@ class Shop:
     def follow(self) -> dict[str, str]:
         """Deal with every webhook there is; give the outcome of each by the end of its event type."""
         self.deliver()
-        events = self.store.ledger.inbox.take(lease_seconds=60)
+        events = self.store.ledger.inbox.take(ID, lease_seconds=60)
         take_events(self.store, events)
         kept = {event.id: event for event in self.store.ledger.inbox.find(store=ID, limit=1000)}
         return {event.event_type.rpartition(".")[2]: kept[event.id].outcome for event in events}

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from cli_runs import Shell
 from parcelhook.ledger import InboxEvent
-from shops import Shop
+from shops import ID, Shop
 
 pytest_plugins = ["stores", "shop_shell"]
 
@@ -59,7 +59,7 @@ def test_a_webhook_that_was_put_off(shell: Shell, shop: Shop) -> None:
     """An event that could not be dealt with yet says why, and how often it was tried."""
     shop.order()
     shop.deliver()
-    (event, *_) = shop.ledger.inbox.take(lease_seconds=60)
+    (event, *_) = shop.ledger.inbox.take(ID, lease_seconds=60)
     due_at = shop.clock() + timedelta(minutes=1)
     shop.ledger.inbox.retry(event, due_at=due_at, detail="Wix does not answer")
 

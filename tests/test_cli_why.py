@@ -194,7 +194,7 @@ def test_an_order_that_only_an_event_tells_of(reader: Shell, kept: Ledger) -> No
 def test_an_event_that_was_put_off(reader: Shell, kept: Ledger) -> None:
     """Why an event waits, how often it was tried, and when it is tried again are told."""
     event = received(kept)
-    kept.inbox.take(lease_seconds=60)
+    kept.inbox.take("default", lease_seconds=60)
     kept.inbox.retry(event, due_at=NOON + timedelta(seconds=10), detail="Wix does not answer")
 
     (line,) = timeline(reader.run("why", "order-1").stdout)

@@ -34,7 +34,7 @@ def arrived(shop: Shop, event_type: str, order_id: str, **event: Any) -> EventRo
     shop.ledger.inbox.receive(
         [InboxEvent(store=ID, id=uuid4().hex, event_type=event_type, order_id=order_id, event_time=shop.clock(), **row)]
     )
-    return shop.ledger.inbox.take(lease_seconds=60)[-1]
+    return shop.ledger.inbox.take(ID, lease_seconds=60)[-1]
 
 
 def outcome(shop: Shop, event: EventRow) -> EventRow:
@@ -64,7 +64,7 @@ def test_an_approved_order_waits_for_its_number(shop: Shop) -> None:
 
     assert outcomes["order_approved"] == "waits for a carrier and a number"
     assert [row.state for row in shop.rows(order_id)] == [State.WAITING_NUMBER]
-    assert shop.ledger.inbox.pending() == []
+    assert shop.ledger.inbox.pending([ID]) == []
 
 
 def test_a_flood_of_approvals_costs_one_search(shop: Shop) -> None:
@@ -87,7 +87,7 @@ def test_the_same_event_again_does_nothing(shop: Shop) -> None:
 
     shop.receive(event.id)
 
-    assert shop.ledger.inbox.take(lease_seconds=60) == []
+    assert shop.ledger.inbox.take(ID, lease_seconds=60) == []
     assert len(shop.rows(order_id)) == 1
     assert not shop.calls()
 
@@ -123,7 +123,7 @@ def test_an_approval_read_after_the_cancellation_ships_nothing(shop: Shop) -> No
     order_id = shop.order()
     shop.cancel(order_id)
     shop.deliver()
-    events = shop.ledger.inbox.take(lease_seconds=60)
+    events = shop.ledger.inbox.take(ID, lease_seconds=60)
 
     take_events(shop.store, list(reversed(events)))
 
@@ -139,7 +139,7 @@ def test_an_order_the_store_does_not_have_is_told(shop: Shop, status: int) -> No
     event = arrived(shop, APPROVED, str(uuid4()))
     shop.deliver()
 
-    take_events(shop.store, [event, *shop.ledger.inbox.take(lease_seconds=60)])
+    take_events(shop.store, [event, *shop.ledger.inbox.take(ID, lease_seconds=60)])
 
     assert outcome(shop, event).outcome == "the store has no such order"
     assert len(shop.rows(order_id)) == 1
@@ -196,13 +196,13 @@ def test_a_carrier_that_cannot_be_reached_is_told_of_the_cancellation_later(
         patched.setattr(shop.store.registry, "cancel_booking", failing)
         shop.follow()
     assert shop.row(row).state is State.CANCELED
-    assert [event.detail for event in shop.ledger.inbox.pending()] == ["the courier is away"]
+    assert [event.detail for event in shop.ledger.inbox.pending([ID])] == ["the courier is away"]
     shop.clock.advance(60)
 
     shop.follow()
 
     assert at_courier(shop, row)
-    assert shop.ledger.inbox.pending() == []
+    assert shop.ledger.inbox.pending([ID]) == []
 
 
 def test_a_booking_that_cannot_be_canceled_is_for_a_person(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,11 +307,11 @@ def test_a_cancellation_while_sending_comes_again(shop: Shop) -> None:
     shop.follow()
 
     assert shop.row(row).state is State.SENDING
-    assert [event.event_type for event in shop.ledger.inbox.pending()] == [CANCELED]
+    assert [event.event_type for event in shop.ledger.inbox.pending([ID])] == [CANCELED]
     assert shop.settle(row) is Outcome.CREATED
     shop.follow()
     assert shop.row(row).state is State.NEEDS_REVIEW
-    assert shop.ledger.inbox.pending() == []
+    assert shop.ledger.inbox.pending([ID]) == []
 
 
 def test_a_cancellation_after_the_fulfillment_names_both_ways_out(shop: Shop) -> None:
@@ -345,7 +345,7 @@ def test_the_cancellation_of_an_order_that_is_not_ours_does_nothing(shop: Shop) 
     """An order of which nothing was to be shipped is told to be so."""
     order_id = shop.order()
     shop.deliver()
-    shop.ledger.inbox.take(lease_seconds=600)
+    shop.ledger.inbox.take(ID, lease_seconds=600)
     shop.cancel(order_id)
 
     assert shop.follow()["order_canceled"] == "nothing of it was to be shipped"
@@ -381,7 +381,7 @@ def test_an_echo_older_than_the_latest_status_sets_nothing_back(shop: Shop) -> N
     shop.deliver()
     shop.ledger.shipments.set_status(row.id, status=Status.IN_TRANSIT, wanted_wix_status="In_Delivery")
     assert push(shop.store) == 1
-    take_events(shop.store, shop.ledger.inbox.take(lease_seconds=60))
+    take_events(shop.store, shop.ledger.inbox.take(ID, lease_seconds=60))
 
     assert shop.row(row).wix_status == "In_Delivery"
 
@@ -402,7 +402,7 @@ def test_an_echo_older_than_the_latest_shipment_deletes_nothing(shop: Shop) -> N
     first = shop.created(order_id, items={LINE: 1})
     shop.deliver()
     second = shop.created(order_id, items={LINE: 1})
-    take_events(shop.store, shop.ledger.inbox.take(lease_seconds=60))
+    take_events(shop.store, shop.ledger.inbox.take(ID, lease_seconds=60))
 
     assert [shop.row(row).state for row in (first, second)] == [State.CREATED, State.CREATED]
     assert shop.follow()["fulfillments_updated"] == "known already"
@@ -492,13 +492,13 @@ def test_what_cannot_be_dealt_with_now_comes_again_ever_later(shop: Shop) -> Non
     waits = []
     shop.fault("get-order", status=403, times=3)
     for _ in range(3):
-        (event,) = (each for each in shop.ledger.inbox.take(lease_seconds=60) if each.event_type == APPROVED)
+        (event,) = (each for each in shop.ledger.inbox.take(ID, lease_seconds=60) if each.event_type == APPROVED)
         take_events(shop.store, [event])
         due_at = outcome(shop, event).due_at
         assert due_at is not None
         waits.append(due_at - shop.clock())
         assert outcome(shop, event).detail
-        assert shop.ledger.inbox.take(lease_seconds=60) == []
+        assert shop.ledger.inbox.take(ID, lease_seconds=60) == []
         shop.clock.advance(waits[-1].total_seconds())
 
     shop.follow()
@@ -528,14 +528,14 @@ def test_events_that_need_no_order_do_not_wait_for_one(shop: Shop) -> None:
     shop.follow()
 
     assert shop.row(row).state is State.CANCELED
-    assert {event.order_id for event in shop.ledger.inbox.pending()} == {unread}
+    assert {event.order_id for event in shop.ledger.inbox.pending([ID])} == {unread}
 
 
 def test_several_workers_make_one_shipment(shop: Shop, at_once: Callable[..., list[Any]]) -> None:
     """However many deal with an approval at the same moment, there is one shipment."""
     order_id = shop.order()
     shop.deliver()
-    events = shop.ledger.inbox.take(lease_seconds=60)
+    events = shop.ledger.inbox.take(ID, lease_seconds=60)
 
     at_once(lambda: take_events(shop.store, events), times=4)
 

@@ -229,11 +229,11 @@ def test_how_far_an_event_is(ledger: Ledger, clock: FakeClock) -> None:
 
     ledger.inbox.receive([event])
     untouched = said()
-    ledger.inbox.take(lease_seconds=60)
+    ledger.inbox.take("default", lease_seconds=60)
     under_way = said()
     ledger.inbox.retry(event, due_at=NOON, detail="Wix is down")
     put_off = said()
-    ledger.inbox.take(lease_seconds=60)
+    ledger.inbox.take("default", lease_seconds=60)
     ledger.inbox.retry(event, due_at=NOON, detail="Wix is down")
     put_off_twice = said()
     ledger.inbox.finish(event, outcome="done")

@@ -33,7 +33,7 @@ def test_kept_once(ledger: Ledger) -> None:
     news = ledger.inbox.receive([UPDATED, replace(UPDATED, id="event-2"), replace(UPDATED, id="event-2")])
 
     assert news == [False, True, False]
-    assert [event.id for event in ledger.inbox.pending()] == ["event-1", "event-2"]
+    assert [event.id for event in ledger.inbox.pending(["default"])] == ["event-1", "event-2"]
 
 
 def test_read_back_as_received(ledger: Ledger, clock: FakeClock) -> None:
@@ -51,7 +51,7 @@ def test_large_group(ledger: Ledger) -> None:
     events = [replace(UPDATED, id=f"event-{n:04}") for n in range(1200)]
 
     assert ledger.inbox.receive(events) == [True] * 1200
-    assert len(ledger.inbox.pending(limit=2000)) == 1200
+    assert len(ledger.inbox.pending(["default"], limit=2000)) == 1200
     assert ledger.inbox.receive([]) == []
 
 
@@ -59,36 +59,36 @@ def test_taken_until_finished(ledger: Ledger, clock: FakeClock) -> None:
     """An event that is taken is given to nobody else, and again after the lease unless it was finished."""
     ledger.inbox.receive([UPDATED, replace(UPDATED, id="event-2")])
 
-    first, second = ledger.inbox.take(lease_seconds=60)
-    assert ledger.inbox.take(lease_seconds=60) == []
+    first, second = ledger.inbox.take("default", lease_seconds=60)
+    assert ledger.inbox.take("default", lease_seconds=60) == []
 
     ledger.inbox.finish(first, outcome="shipped", detail="one shipment")
     clock.advance(61)
-    (again,) = ledger.inbox.take(lease_seconds=60)
+    (again,) = ledger.inbox.take("default", lease_seconds=60)
     assert (again.id, again.attempts) == (second.id, 2)
 
 
 def test_put_off(ledger: Ledger, clock: FakeClock) -> None:
     """An event that cannot be dealt with yet comes again at the moment named, with the reason."""
     ledger.inbox.receive([UPDATED])
-    (event,) = ledger.inbox.take(lease_seconds=60)
+    (event,) = ledger.inbox.take("default", lease_seconds=60)
     ledger.inbox.retry(event, due_at=NOON + timedelta(seconds=300), detail="Wix is down")
 
     clock.advance(61)
-    assert ledger.inbox.take(lease_seconds=60) == []
+    assert ledger.inbox.take("default", lease_seconds=60) == []
     clock.advance(300)
-    assert [event.detail for event in ledger.inbox.take(lease_seconds=60)] == ["Wix is down"]
+    assert [event.detail for event in ledger.inbox.take("default", lease_seconds=60)] == ["Wix is down"]
 
 
 def test_replayed(ledger: Ledger) -> None:
     """A finished event is dealt with once more when a person asks for it."""
     ledger.inbox.receive([UPDATED])
-    (event,) = ledger.inbox.take(lease_seconds=60)
+    (event,) = ledger.inbox.take("default", lease_seconds=60)
     ledger.inbox.finish(event, outcome="ignored")
 
     assert ledger.inbox.replay("default", "event-1") is True
     assert ledger.inbox.replay("default", "event-9") is False
-    assert len(ledger.inbox.take(lease_seconds=60)) == 1
+    assert len(ledger.inbox.take("default", lease_seconds=60)) == 1
 
 
 @pytest.mark.parametrize(

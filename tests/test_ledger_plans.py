@@ -27,8 +27,11 @@ def use(ledger: Ledger) -> None:
     """Do what the flows do all day."""
     ledger.inbox.receive([EVENT])
     ledger.inbox.is_stale(EVENT)
-    ledger.inbox.due_stores()
-    for event in ledger.inbox.take(lease_seconds=60):
+    ledger.inbox.showed_before(EVENT, "id")
+    ledger.inbox.told("default", ["order-1"])
+    ledger.inbox.pending(["default"])
+    ledger.inbox.due_stores(["default"])
+    for event in ledger.inbox.take("default", lease_seconds=60):
         ledger.inbox.finish(event, outcome="done")
     ledger.shipments.add_all([wanted("order-1"), wanted("order-2", "AC2")])
     ledger.shipments.due()

@@ -162,7 +162,7 @@ def test_nothing_is_done_about_an_event_while_wix_waits(shop: Shop, wix: httpx.C
 
     wix.post("/webhooks", content=webhook(order_id=shop.order())).raise_for_status()
 
-    (event,) = shop.ledger.inbox.pending()
+    (event,) = shop.ledger.inbox.pending([ID])
     assert (event.attempts, event.finished_at) == (0, None)
     assert not shop.calls()
     assert not shop.rows(event.order_id)
@@ -245,7 +245,7 @@ def test_an_unknown_event_type_is_kept_and_ignored(shop: Shop, wix: httpx.Client
     """An event nothing follows from is durable like any other, and marked with the reason."""
     wix.post("/webhooks", content=webhook(event_type="wix.stores.v1.product_changed", event_id="e-1"))
 
-    take_events(shop.store, shop.ledger.inbox.take(lease_seconds=60))
+    take_events(shop.store, shop.ledger.inbox.take(ID, lease_seconds=60))
 
     (event,) = shop.ledger.inbox.find()
     assert (event.id, event.event_type) == ("e-1", "wix.stores.v1.product_changed")

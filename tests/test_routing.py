@@ -164,7 +164,7 @@ def test_a_rule_with_an_unknown_carrier_leaves_the_event_to_come_again(shop: Sho
 
     assert approved(shop) == ""
     assert shop.rows(order_id) == []
-    (event,) = shop.ledger.inbox.pending()
+    (event,) = shop.ledger.inbox.pending([ID])
     assert "upps" in event.detail
 
     shop.store = replace(shop.store, rules=(Rule(carrier="ups"),))
@@ -261,7 +261,7 @@ def test_an_order_of_before_the_setup_is_left_alone(shop: Shop) -> None:
     earlier = (shop.clock() - timedelta(days=1)).isoformat()
     order_id = shop.order(createdDate=earlier)
     shop.deliver()
-    (event,) = [event for event in shop.ledger.inbox.pending() if event.event_type.endswith("order_approved")]
+    (event,) = [event for event in shop.ledger.inbox.pending([ID]) if event.event_type.endswith("order_approved")]
     assert event.event_time is not None
     assert event.event_time >= shop.ledger.stores.get(ID).set_up_at
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -305,9 +305,9 @@ def test_a_ledger_that_fails_for_a_while_is_survived(
     failed = threading.Event()
     due_stores = shop.ledger.inbox.due_stores
 
-    def look() -> set[str]:
+    def look(stores: Collection[str]) -> set[str]:
         try:
-            return due_stores()
+            return due_stores(stores)
         except Exception:
             failed.set()
             raise

@@ -41,7 +41,7 @@ class Flows:
     def events(self, store: str) -> Json:
         """Deal with webhook events of a store that came in; give how many."""
         its = self._stores[store]
-        events = its.ledger.inbox.take(store=store, lease_seconds=EVENTS_LEASE_SECONDS)
+        events = its.ledger.inbox.take(store, lease_seconds=EVENTS_LEASE_SECONDS)
         take_events(its, events)
         return len(events)
 

@@ -79,7 +79,7 @@ class Sweeper:
     def sweep(self) -> bool:
         """Begin whatever is due in lanes that are free; tell whether there was anything."""
         ledger = self._stores[0].ledger
-        told = ledger.inbox.due_stores()
+        told = ledger.inbox.due_stores([store.id for store in self._stores])
         polled = {group.store for group in ledger.parcels.due()}
         states = ledger.shipments.due()
         paused = {row.id for row in ledger.stores.all() if row.paused}

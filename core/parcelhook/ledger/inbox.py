@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,10 +10,15 @@ from typing import Final
 import sqlalchemy as sa
 
 from parcelhook.ledger.database import Database
-from parcelhook.ledger.rows import EventRow, InboxEvent
+from parcelhook.ledger.rows import EventRow, InboxEvent, Told
 from parcelhook.ledger.schema import inbox
 
-NEVER_STALE: Final = frozenset({"wix.ecom.v1.order_approved", "wix.ecom.v1.order_canceled"})
+ORDER: Final = "wix.ecom.v1.order"
+FULFILLMENTS: Final = "wix.ecom.v1.fulfillments"
+APPROVED: Final = "wix.ecom.v1.order_approved"
+CANCELED: Final = "wix.ecom.v1.order_canceled"
+
+NEVER_STALE: Final = frozenset({APPROVED, CANCELED})
 """Events that say what happened, and not only how the entity looks now."""
 
 _CHUNK: Final = 500
@@ -41,25 +46,28 @@ class Inbox:
             new.discard((event.store, event.id))
         return answers
 
-    def pending(self, *, limit: int = 1000) -> list[EventRow]:
-        """Read events that are not finished, the oldest first."""
-        query = sa.select(inbox).where(inbox.c.finished_at.is_(None)).order_by(*_OLDEST).limit(limit)
+    def pending(self, stores: Collection[str], *, limit: int = 1000) -> list[EventRow]:
+        """Read the events of some stores that are not finished, the oldest first."""
+        query = sa.select(inbox).where(*_unfinished(stores))
         with self._database.read() as connection:
-            return [EventRow(**row) for row in connection.execute(query).mappings()]
+            found = connection.execute(query.order_by(*_OLDEST).limit(limit))
+            return [EventRow(**row) for row in found.mappings()]
 
-    def due_stores(self) -> set[str]:
-        """Give the stores that have an event to be dealt with now."""
-        query = sa.select(inbox.c.store).distinct().where(inbox.c.finished_at.is_(None), _due(self._clock()))
+    def due_stores(self, stores: Collection[str]) -> set[str]:
+        """Give those of some stores that have an event to be dealt with now."""
+        query = sa.select(inbox.c.store).distinct().where(*_unfinished(stores), _due(self._clock()))
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
-    def take(self, *, store: str | None = None, lease_seconds: float, limit: int = 100) -> list[EventRow]:
-        """Take events to be dealt with, of one store or of all; those not finished within the lease come again."""
+    def take(self, store: str, *, lease_seconds: float, limit: int = 100) -> list[EventRow]:
+        """Take events of a store to be dealt with; those not finished within the lease come again.
+
+        Nobody takes events of all stores: another service on this ledger may serve the others.
+        """
         now = self._clock()
-        mine = sa.true() if store is None else inbox.c.store == store
         chosen = (
             sa.select(inbox.c.store, inbox.c.id)
-            .where(inbox.c.finished_at.is_(None), _due(now), mine)
+            .where(*_unfinished([store]), _due(now))
             .order_by(*_OLDEST)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -107,21 +115,45 @@ class Inbox:
         with self._database.read() as connection:
             return [EventRow(**row) for row in connection.execute(query).mappings()]
 
-    def is_stale(self, event: InboxEvent) -> bool:
-        """Tell whether a later snapshot of the same entity arrived, so that this one must not be believed.
+    def is_stale(self, event: InboxEvent, *, kinds: Collection[str] = ()) -> bool:
+        """Tell whether this snapshot must not be believed: a later one of the entity arrived, or it was dealt with.
 
-        Approved and Canceled are never stale: they tell what happened, in whatever order they come.
+        ``kinds`` are the types of events that count; none named means all. Approved and Canceled are never stale: they
+        tell what happened, in whatever order they come. Of two with one number, the first that is finished stands.
         """
-        if event.sequence is None or event.event_type in NEVER_STALE:
+        if event.sequence is None or not event.entity_id or event.event_type in NEVER_STALE:
             return False
-        later = sa.exists().where(
-            inbox.c.store == event.store,
-            inbox.c.entity_fqdn == event.entity_fqdn,
-            inbox.c.entity_id == event.entity_id,
-            inbox.c.sequence > event.sequence,
-        )
+        other = inbox.c
+        is_dealt_with = sa.or_(other.finished_at.is_not(None), other.id < event.id)
+        is_same = sa.and_(other.event_type == event.event_type, other.id != event.id, is_dealt_with)
+        wanted = [*_of_entity(event), sa.or_(other.sequence > event.sequence, is_same)]
+        if kinds:
+            wanted.append(other.event_type.in_(kinds))
+        later = sa.exists().where(*wanted, other.sequence >= event.sequence)
         with self._database.read() as connection:
             return bool(connection.execute(sa.select(later)).scalar_one())
+
+    def showed_before(self, event: InboxEvent, text: str) -> bool:
+        """Tell whether an earlier snapshot of the same entity holds a text that this one may lack."""
+        if event.sequence is None or not event.entity_id:
+            return False
+        earlier = sa.exists().where(
+            *_of_entity(event), inbox.c.sequence < event.sequence, inbox.c.payload.contains(text, autoescape=True)
+        )
+        with self._database.read() as connection:
+            return bool(connection.execute(sa.select(earlier)).scalar_one())
+
+    def told(self, store: str, order_ids: Collection[str]) -> dict[str, Told]:
+        """Give, by order, what webhooks told of it so far."""
+        with self._database.read() as connection:
+            return {
+                id_: Told(
+                    order=_latest(connection, store, ORDER, id_),
+                    fulfillments=_latest(connection, store, FULFILLMENTS, id_),
+                    happened=_happened(connection, store, id_),
+                )
+                for id_ in order_ids
+            }
 
     def _change(self, event: InboxEvent, **values: object) -> None:
         change = sa.update(inbox).where(inbox.c.store == event.store, inbox.c.id == event.id).values(**values)
@@ -134,3 +166,36 @@ _OLDEST: Final = (inbox.c.received_at, inbox.c.id)
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(inbox.c.due_at.is_(None), inbox.c.due_at <= now)
+
+
+def _unfinished(stores: Collection[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    # With the bare column, SQLite reads every event that a store ever had, and not the few that are unfinished.
+    return (inbox.c.finished_at.is_(None), inbox.c.store.concat("").in_(stores))
+
+
+def _of_entity(event: InboxEvent) -> tuple[sa.ColumnElement[bool], ...]:
+    row = inbox.c
+    return (row.store == event.store, row.entity_fqdn == event.entity_fqdn, row.entity_id == event.entity_id)
+
+
+def _latest(connection: sa.Connection, store: str, entity_fqdn: str, entity_id: str) -> str | None:
+    row = inbox.c
+    query = (
+        sa.select(row.payload)
+        .where(
+            row.store == store, row.entity_fqdn == entity_fqdn, row.entity_id == entity_id, row.sequence.is_not(None)
+        )
+        .order_by(row.sequence.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _happened(connection: sa.Connection, store: str, order_id: str) -> dict[str, datetime | None]:
+    row = inbox.c
+    query = (
+        sa.select(row.event_type, sa.func.min(row.event_time))
+        .where(row.store == store, row.order_id == order_id, row.event_type.in_(NEVER_STALE))
+        .group_by(row.event_type)
+    )
+    return {event_type: at for event_type, at in connection.execute(query)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -53,6 +54,18 @@ class EventRow(InboxEvent):
     finished_at: datetime | None
     outcome: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What webhooks told of an order: the latest snapshots, as JSON text, of itself and of its fulfillments.
+
+    ``happened`` are Approved and Canceled, as far as they came, with the earliest moment told, where one was.
+    """
+
+    order: str | None
+    fulfillments: str | None
+    happened: Mapping[str, datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True)
