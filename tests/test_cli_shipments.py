@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -148,3 +154,203 @@ def test_a_store_that_is_not_configured(shell: Shell) -> None:
     error = shell.json("shipments", "--store", "other", code=2)["error"]
 
     assert (error["field"], error["what_to_do"]) == ("--store", "Configured are: main.")
+
+
+def test_a_number_is_corrected(shell: Shell, shop: Shop) -> None:
+    """The shipment comes back with the right number and link, which Wix shows as well, and fulfill finds it by that."""
+    order_id, wrong, right = shop.order(), shop.number(), shop.number()
+    row = shop.created(order_id, wrong)
+
+    told = shell.json("shipments", "correct", row.id, "--number", right)
+    found = shell.json("fulfill", order_id, "--carrier", "ups", "--number", right)
+    other = shell.json("fulfill", order_id, "--carrier", "ups", "--number", wrong, code=2)
+
+    (fulfillment,) = shop.fulfillments(order_id)
+    assert (told["shipment_id"], told["tracking_number"], told["changed"]) == (row.id, right, True)
+    assert fulfillment["trackingInfo"]["trackingNumber"] == right
+    assert (found["fulfillment_id"], found["already_existed"]) == (row.fulfillment_id, True)
+    assert (other["state"], other["fulfillment_id"], other["already_existed"]) == ("FAILED", None, False)
+
+
+def test_people_are_told_what_was_corrected(shell: Shell, shop: Shop) -> None:
+    """The number, the link, what Wix keeps, and a number that looks odd are said; the same again changes nothing."""
+    row, right = shop.created(shop.order()), shop.number()
+    shop.ledger.shipments.note_wix_status(row.id, wix_status="Fulfilled")
+
+    first = shell.run("shipments", "correct", row.id, "--number", right)
+    second = shell.run("shipments", "correct", row.id, "--number", right)
+
+    assert f"Shipment {row.id} has the number {right} now, at Wix too." in first.stdout
+    assert f"Tracking link: {shop.row(row).tracking_url}" in first.stdout
+    assert "At Wix its status is Fulfilled, and stays so" in first.stdout
+    assert "does not look like a number of ups" in first.stderr
+    assert second.stdout == f"Nothing was changed: {right} is the number of shipment {row.id} already.\n"
+    assert (first.exit_code, second.exit_code) == (0, 0)
+
+
+def test_what_wix_does_not_have_is_sent_with_the_right_number(shell: Shell, shop: Shop) -> None:
+    """A shipment that waits is corrected here, and sent at once."""
+    row, right = shop.take(shop.order()), shop.number()
+
+    told = shell.json("shipments", "correct", row.id, "--number", right, "--carrier", "evri")
+
+    (fulfillment,) = shop.fulfillments(row.order_id)
+    assert (told["state"], told["tracking_number"], told["carrier"]) == ("CREATED", right, "evri")
+    assert fulfillment["trackingInfo"]["trackingLink"] == told["tracking_url"]
+
+
+def test_an_unclear_correction_is_finished_by_the_same_command(shell: Shell, shop: Shop) -> None:
+    """Exit code 4 says that it is open, in the shipment too, and the very same command finishes it."""
+    row, right = shop.created(shop.order()), shop.number()
+    shop.fault("update", effect="untold")
+
+    error = shell.json("shipments", "correct", row.id, "--number", right, code=4)["error"]
+    (left,) = shell.json("shipments")
+    told = shell.json("shipments", "correct", row.id, "--number", right)
+
+    assert error["type"] == "Undecided"
+    assert f"parcelhook shipments correct {row.id} --number {right}" in left["what_to_do"]
+    assert (told["tracking_number"], told["changed"], told["error"]) == (right, True, "")
+
+
+def test_a_command_that_was_killed_is_finished_by_the_same_command(shell: Shell, shop: Shop) -> None:
+    """A process that is killed while Wix is asked holds the shipment for a few seconds, which are waited for."""
+    row, right = shop.created(shop.order()), shop.number()
+    command = ("shipments", "correct", row.id, "--number", right)
+    shop.fault("update", delay=60, status=503)
+    with shell.process(*command) as process:
+        deadline = time.monotonic() + 30
+        while not shop.ledger.shipments.get(row.id).error and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    shop.control("DELETE", "faults")
+    shop.clock.now = datetime.now(UTC)
+    # So that its claim ends sooner than by itself.
+    shop.ledger.shipments.extend(str(shop.row(row).claimed_by), [row.id], lease_seconds=0.5)
+
+    result = shell.run(*command)
+
+    assert result.exit_code == 0, result.output
+    assert "waiting for it" in result.stderr
+    assert shop.fulfillments(row.order_id)[0]["trackingInfo"]["trackingNumber"] == right
+    assert shop.row(row).tracking_number == right
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["--number", "1Z\u202e99"], "number"),
+        (["--number", ""], "number"),
+        (["--number", "OK1", "--carrier", "upps"], "carrier"),
+        (["--number", "OK1", "--url", "https://evil.example/OK1"], "url"),
+    ],
+)
+def test_a_bad_correction_is_refused(shell: Shell, shop: Shop, options: list[str], field: str) -> None:
+    """Numbers with hostile characters, unknown carriers and foreign links end with exit code 2, and nothing is done."""
+    row = shop.created(shop.order())
+    shop.calls()
+
+    error = shell.json("shipments", "correct", row.id, *options, code=2)["error"]
+
+    assert error["field"] == field
+    assert error["what_to_do"] or error["message"]
+    assert not shop.calls()
+    assert shop.row(row) == row
+
+
+def test_a_correction_needs_a_number(shell: Shell, shop: Shop) -> None:
+    """Without --number the usage is shown."""
+    row = shop.created(shop.order())
+
+    assert "--number" in shell.json("shipments", "correct", row.id, code=2)["error"]["message"]
+
+
+def test_a_shipment_is_deleted(shell: Shell, shop: Shop) -> None:
+    """Deleted at Wix and here, without a question where no terminal is; the same again is harmless."""
+    row = shop.created(shop.order())
+
+    first = shell.run("shipments", "delete", row.id)
+    told = shell.json("shipments", "delete", row.id)
+
+    assert (first.exit_code, first.stdout) == (0, f"Fulfillment {row.fulfillment_id} was deleted.\n")
+    assert (told["state"], told["done"]) == ("DELETED", "It was DELETED before.")
+    assert shop.fulfillments(row.order_id) == []
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_whoever_sits_at_a_terminal_is_asked(shell: Shell, shop: Shop, answer: str) -> None:
+    """On a terminal the fulfillment is named and asked about; no leaves everything as it is."""
+    row = shop.created(shop.order())
+
+    code, shown = at_terminal(shell, "shipments", "delete", row.id, answer=answer)
+
+    assert f"Delete fulfillment {row.fulfillment_id}" in shown
+    assert (code, len(shop.fulfillments(row.order_id))) == ((0, 0) if answer == "y" else (130, 1))
+    assert ("Nothing was deleted." in shown) == (answer == "n")
+
+
+def test_whoever_is_sure_is_not_asked(shell: Shell, shop: Shop) -> None:
+    """With --yes there is no question on a terminal either."""
+    row = shop.created(shop.order())
+
+    code, shown = at_terminal(shell, "shipments", "delete", row.id, "--yes", answer="")
+
+    assert (code, shop.row(row).state) == (0, State.DELETED)
+    assert "[y/N]" not in shown
+
+
+def at_terminal(shell: Shell, *arguments: str, answer: str) -> tuple[int, str]:
+    """Run a command on a terminal, type an answer, and give its exit code and what was shown."""
+    ours, its = os.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "parcelhook", *arguments],
+            cwd=shell.folder,
+            env=shell.environment(),
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        )
+        code = process.wait(30)
+        return code, os.read(ours, 10_000).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+
+
+@pytest.mark.parametrize("arguments", [["correct", "--number", "OK1"], ["delete"]], ids=["correct", "delete"])
+def test_an_id_of_no_shipment_or_of_another_store(shell: Shell, shop: Shop, arguments: list[str]) -> None:
+    """An unknown id, and one of a store that is not meant, end with exit code 2, and nothing is done."""
+    row = shop.created(shop.order())
+    ready = {name: str(value) for name, value in shop.sandbox.ready.items()}
+    other = {"WIX_URL": shop.sandbox.url, "APP_ID": ready["app_id"], "APP_SECRET": ready["app_secret"]}
+    other["INSTANCE_ID"] = str(uuid4())
+    named = {f"PARCELHOOK_STORES__OTHER__{name}": value for name, value in other.items()}
+    two = replace(shell, variables={**shell.variables, **named})
+
+    command, *options = arguments
+    for shown, id_ in ((shell, "no-such"), (shell, "\x1b[2J"), (two, "no-such")):
+        result = shown.run("shipments", command, id_, *options)
+        assert result.exit_code == 2
+        assert "no shipment has the id" in result.stderr
+        assert "\x1b" not in result.output
+    elsewhere = two.run("--store", "other", "shipments", command, row.id, *options)
+
+    assert elsewhere.exit_code == 2
+    assert "no shipment has the id" in elsewhere.stderr
+    assert shop.row(row) == row
+    assert two.run("shipments", command, row.id, *options).exit_code == 0
+
+
+def test_one_that_another_process_holds_is_waited_for(shell: Shell, shop: Shop) -> None:
+    """A claim that ends in a moment is waited for; one that is extended is not decided here."""
+    row = shop.created(shop.order())
+    shop.clock.now = datetime.now(UTC)
+    shop.ledger.shipments.claim("main", states={State.CREATED}, owner="other", lease_seconds=1, ids=[row.id])
+
+    result = shell.run("shipments", "delete", row.id)
+
+    assert (result.exit_code, shop.row(row).state) == (0, State.DELETED)
+    assert "waiting for it" in result.stderr
+    assert datetime.now(UTC) - shop.clock.now >= timedelta(seconds=1)

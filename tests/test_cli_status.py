@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cli_runs import Shell
+from parcelhook.ledger import moves
+from parcelhook.models import Status
 from shops import LINE, LINE_2, Json, Shop
 
 pytest_plugins = ["stores", "shop_shell"]
@@ -14,7 +16,7 @@ def test_an_order_without_fulfillments(shell: Shell, shop: Shop) -> None:
     """An order of which nothing was shipped has an empty list, and people are told so."""
     order_id = shop.order()
 
-    assert shell.json("status", order_id) == {"order_id": order_id, "fulfillments": []}
+    assert shell.json("status", order_id) == {"order_id": order_id, "fulfillments": [], "shipments": []}
     assert shell.run("status", order_id).stdout == "The order has no fulfillments yet.\n"
 
 
@@ -30,6 +32,8 @@ def test_a_fulfillment_of_ours(shell: Shell, shop: Shop) -> None:
     assert (told["shipping_provider"], told["tracking_number"], told["parcels"]) == ("ups", number, [parcel])
     assert told["wix_status"] == shop.fulfillments(order_id)[0].get("status")
     assert number in told["tracking_url"]
+    assert (told["state"], told["line_items"]) == ("CREATED", [{"line_item_id": LINE, "quantity": 1}])
+    assert told["differences"] == []
 
 
 def test_a_fulfillment_of_somebody_else(shell: Shell, shop: Shop) -> None:
@@ -41,6 +45,8 @@ def test_a_fulfillment_of_somebody_else(shell: Shell, shop: Shop) -> None:
 
     assert (told["id"], told["tracking_number"]) == (made, number)
     assert (told["status"], told["shipment_id"], told["parcels"]) == (None, None, [])
+    assert (told["state"], told["differences"]) == (None, [])
+    assert shell.run("status", order_id).stdout.splitlines()[1].endswith("not ours")
 
 
 def test_people_get_a_table(shell: Shell, shop: Shop) -> None:
@@ -53,6 +59,75 @@ def test_people_get_a_table(shell: Shell, shop: Shop) -> None:
     assert lines[0].split()[:3] == ["fulfillment", "at", "Wix"]
     assert str(row.fulfillment_id) in lines[1]
     assert number in lines[1]
+
+
+def test_what_others_changed_at_wix_is_told(shell: Shell, shop: Shop) -> None:
+    """Wix is asked now: a status, number, provider or link that differs is told, with both sides."""
+    order_id, number = shop.order(), shop.number()
+    row = shop.created(order_id)
+    info = {"trackingNumber": number, "shippingProvider": "Acme", "trackingLink": "https://acme.example/1"}
+    changes = {"fulfillment": {"status": "Ready", "trackingInfo": info}}
+    shop.by_hand("PATCH", f"{row.fulfillment_id}/orders/{order_id}", changes)
+
+    (told,) = shell.json("status", order_id)["fulfillments"]
+    text = shell.run("status", order_id).stdout
+
+    assert (told["tracking_number"], told["parcels"][0]["tracking_number"]) == (number, row.tracking_number)
+    assert told["differences"] == [
+        {"what": "status", "at_wix": "Ready", "here": row.wix_status},
+        {"what": "number", "at_wix": number, "here": row.tracking_number},
+        {"what": "provider", "at_wix": "Acme", "here": "ups"},
+        {"what": "link", "at_wix": "https://acme.example/1", "here": row.tracking_url},
+    ]
+    assert f"has the number {number} at Wix, and {row.tracking_number} here" in text
+    assert f"parcelhook shipments correct {row.id} --number" in text
+
+
+def test_a_status_that_is_still_to_be_told(shell: Shell, shop: Shop) -> None:
+    """What a carrier reported and Wix does not have yet is told."""
+    row = shop.created(shop.order())
+    shop.ledger.shipments.set_status(row.id, status=Status.DELIVERED, wanted_wix_status="Fulfilled")
+
+    (told,) = shell.json("status", row.order_id)["fulfillments"]
+
+    assert told["differences"] == [{"what": "wanted_status", "at_wix": None, "here": "Fulfilled"}]
+    assert "Wix is still to be told Fulfilled" in shell.run("status", row.order_id).stdout
+
+
+def test_what_is_gone_at_wix_is_told(shell: Shell, shop: Shop) -> None:
+    """A shipment whose fulfillment somebody deleted stands beside the fulfillments, with what helps."""
+    row = shop.created(shop.order())
+    shop.by_hand("DELETE", f"{row.fulfillment_id}/orders/{row.order_id}")
+
+    told = shell.json("status", row.order_id)
+    text = shell.run("status", row.order_id).stdout
+
+    assert told["fulfillments"] == []
+    assert [each["shipment_id"] for each in told["shipments"]] == [row.id]
+    assert told["shipments"][0]["differences"] == [{"what": "state", "at_wix": None, "here": "CREATED"}]
+    assert "The order has no fulfillments yet." in text
+    assert "Not at Wix:" in text
+    assert f"parcelhook shipments delete {row.id}" in text
+
+
+def test_what_is_deleted_here_and_there_at_wix_is_told(shell: Shell, shop: Shop) -> None:
+    """Where Wix has what is noted as deleted, that is told instead of its parts."""
+    row = shop.created(shop.order())
+    shop.ledger.shipments.move(moves.deleted(row, reason="it seemed so"))
+
+    (told,) = shell.json("status", row.order_id)["fulfillments"]
+
+    assert told["differences"] == [{"what": "state", "at_wix": "present", "here": "DELETED"}]
+
+
+def test_a_shipment_that_is_not_sent_yet(shell: Shell, shop: Shop) -> None:
+    """What waits is shown beside what is at Wix, and is no difference."""
+    row = shop.take(shop.order())
+
+    (told,) = shell.json("status", row.order_id)["shipments"]
+
+    assert (told["shipment_id"], told["state"], told["differences"]) == (row.id, "WAITING_LINK", [])
+    assert [parcel["tracking_number"] for parcel in told["parcels"]] == [row.tracking_number]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +241,17 @@ def test_setting_a_status_needs_a_fulfillment(shell: Shell, shop: Shop) -> None:
     assert "has no fulfillment yet" in error["message"]
 
 
-def test_an_order_the_store_does_not_have(shell: Shell) -> None:
+def test_a_fulfillment_is_named_to_set_it_alone(shell: Shell, shop: Shop) -> None:
+    """--fulfillment without --set would be passed over, and is a usage error."""
+    error = shell.json("status", shop.order(), "--fulfillment", "x", code=2)["error"]
+
+    assert "--fulfillment goes with --set" in error["message"]
+
+
+@pytest.mark.parametrize("status", [404, 400, 428])
+def test_an_order_the_store_does_not_have(shell: Shell, shop: Shop, status: int) -> None:
     """An unknown order is a mistake of whoever asks, and the message says where ids are found."""
+    shop.switch(unknown_order_status=status)
     error = shell.json("status", "no-such-order", code=2)["error"]
 
     assert error["field"] == "ORDER"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -495,6 +496,26 @@ def test_a_cancellation_during_the_call_is_not_forgotten(shop: Shop, monkeypatch
     assert (after.state, after.tracking_number) == (State.NEEDS_REVIEW, right)
     assert "canceled after its fulfillment" in after.error
     assert f"parcelhook review resolve {row.id} --keep" in after.what_to_do
+
+
+def test_of_several_at_once_one_wins(shop: Shop, at_once: Callable[..., list[Any]]) -> None:
+    """However many correct it at the same moment, Wix and the ledger agree in the end, and nobody is told a lie."""
+    row, rights = shop.created(shop.order()), [shop.number() for _ in range(4)]
+    left = list(rights)
+
+    def act() -> str:
+        right = left.pop()
+        store = replace(shop.store, owner=f"owner of {right}")
+        try:
+            return correct(store, row, Correction(number=right)).row.tracking_number
+        except Undecided:
+            return ""
+
+    numbers = at_once(act, times=4)
+
+    (winner,) = set(numbers) - {""}
+    assert winner == shop.row(row).tracking_number == at_wix(shop, row)["trackingNumber"]
+    assert breaches(shop, row) == []
 
 
 def test_a_review_of_the_wrong_parcel_ends_with_it(shop: Shop) -> None:

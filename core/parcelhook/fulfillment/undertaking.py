@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from parcelhook.errors import Undecided, WixConflict, WixError, WixInvalidRequest, WixNotFound
+from parcelhook.errors import ShipmentChanged, Undecided, WixConflict, WixError, WixInvalidRequest, WixNotFound
 from parcelhook.fulfillment.cancellation import is_busy
 from parcelhook.fulfillment.matching import bind, match
 from parcelhook.fulfillment.orders import OrderNow
@@ -38,8 +38,7 @@ def check_decided(store: Store, row: ShipmentRow) -> None:
         raise Undecided(msg, what_to_do=hint)
     is_held = row.claimed_until is not None and row.claimed_until >= store.clock() and row.claimed_by != store.owner
     if is_held or is_busy(store, row):
-        msg = f"shipment {row.id} is being dealt with at this moment"
-        raise Undecided(msg, what_to_do="Run the same command again in a moment.")
+        raise _busy(row)
 
 
 def undertake(
@@ -50,7 +49,10 @@ def undertake(
     ``command`` finishes it where it is interrupted. Raise Undecided where Wix's answer leaves open whether it happened,
     or the WixError, with the shipment as it was before.
     """
-    held = store.ledger.shipments.move(_meant(store, row, kind=kind, detail=detail, command=command))
+    try:
+        held = store.ledger.shipments.move(_meant(store, row, kind=kind, detail=detail, command=command))
+    except ShipmentChanged as error:
+        raise _busy(row) from error
     with store.holding([held]):
         try:
             return held, call()
@@ -62,6 +64,11 @@ def undertake(
             as_before = moves.noted(row, kind=f"not_{kind}", detail=detail, reason=error.message)
             store.ledger.shipments.move_all([replace(as_before, row=held)])
             raise
+
+
+def _busy(row: ShipmentRow) -> Undecided:
+    msg = f"shipment {row.id} is being dealt with at this moment"
+    return Undecided(msg, what_to_do="Run the same command again in a moment.")
 
 
 def _meant(store: Store, row: ShipmentRow, *, kind: str, detail: str, command: str) -> Move:
