@@ -59,7 +59,7 @@ def carried_on(installation: Installation, store: Store, row: ShipmentRow) -> Sh
 
 def exit_code(row: ShipmentRow) -> int:
     """Say on stderr what is in the way of a shipment that was to be sent, and give the exit code for it."""
-    from parcelhook.cli.why import next_step
+    from parcelhook.cli.steps import next_step
     from parcelhook.ledger import State
 
     if not row.error or row.fulfillment_id is not None or row.state in {State.CANCELED, State.DELETED}:

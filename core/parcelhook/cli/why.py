@@ -10,6 +10,7 @@ import click
 
 from parcelhook.cli.invocation import Command, Invocation, pass_invocation
 from parcelhook.cli.output import Json, write_json, write_line
+from parcelhook.cli.steps import next_step
 from parcelhook.errors import InputError
 
 if TYPE_CHECKING:
@@ -209,24 +210,6 @@ def _parcel(parcel: ShipmentParcel) -> str:
         asked = f"the carrier was asked {_time(parcel.last_polled_at)}{unknown}"
     again = f", next {_time(parcel.next_poll_at)}" if parcel.next_poll_at else ""
     return f"{parcel.number}: {status}; {asked}{again}"
-
-
-def next_step(row: ShipmentRow) -> str:
-    """Say what is to be done about a shipment next, and by whom."""
-    from parcelhook.ledger import State
-
-    when = f"after {_time(row.due_at)}" if row.due_at else "at once"
-    number = f"Give its number: parcelhook fulfill {row.order_id} --carrier {row.carrier or 'CARRIER'} --number NUMBER"
-    sent = f"Nothing: a running service sends it {when}."
-    told = f"Nothing: a running service tells Wix the status {when}."
-    steps = {
-        State.WAITING_NUMBER: f"Nothing: a running service asks the carrier {when}." if row.due_at else number,
-        State.WAITING_LINK: sent,
-        State.READY: sent,
-        State.SENDING: f"Nothing: a running service looks up {when} what Wix did.",
-        State.CREATED: told if row.wanted_wix_status else "",
-    }
-    return row.what_to_do or steps.get(row.state, "")
 
 
 def _timeline(rows: Sequence[ShipmentRow], entries: Sequence[HistoryEntry]) -> Iterator[str]:
