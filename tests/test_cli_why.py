@@ -277,6 +277,18 @@ def test_what_is_to_be_done_next(reader: Shell, kept: Ledger) -> None:
     assert "[6] A person is asked to look: two carriers; Choose one of them" in timeline(shown)
 
 
+def test_what_a_person_is_asked_without_words(reader: Shell, kept: Ledger) -> None:
+    """Also where nobody left a hint, a shipment that needs a person says what can be done."""
+    failed, asked = (kept.shipments.add(wanted(number=number))[0] for number in ("N1", "N2"))
+    kept.shipments.move(moves.failed(failed, error="no"))
+    kept.shipments.move(moves.needs_review(asked, reason="why not"))
+
+    steps = [each["what_to_do"] for each in reader.json("why", "order-1")["shipments"]]
+
+    assert "parcelhook fulfill" in steps[0]
+    assert steps[1] == f"Decide what becomes of it: parcelhook review resolve {asked.id} --help"
+
+
 def test_a_paused_store_says_so(reader: Shell, kept: Ledger) -> None:
     """Whoever wonders why nothing is sent reads it at the top."""
     kept.shipments.add(wanted())

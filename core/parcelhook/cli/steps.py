@@ -22,5 +22,7 @@ def next_step(row: ShipmentRow) -> str:
         State.READY: sent,
         State.SENDING: f"Nothing: a running service looks up {when} what Wix did.",
         State.CREATED: told if row.wanted_wix_status else "",
+        State.FAILED: "Correct what the error names, and give it again with parcelhook fulfill.",
+        State.NEEDS_REVIEW: f"Decide what becomes of it: parcelhook review resolve {row.id} --help",
     }
     return row.what_to_do or steps.get(row.state, "")
