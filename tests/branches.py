@@ -84,11 +84,7 @@ class Company:
     shell: Shell
     branches: Mapping[str, Branch]
     variables: Mapping[str, str]
-
-    @property
-    def ledger_url(self) -> str:
-        """Give the ledger's URL."""
-        return f"sqlite:///{self.shell.folder / 'ledger.sqlite'}"
+    ledger_url: str
 
     @property
     def one(self) -> Branch:
@@ -140,6 +136,7 @@ def company(
     folder: Path,
     *,
     names: Sequence[str] = NAMES,
+    ledger_url: str = "",
     rules: str = "",
     plugins: Mapping[str, str] = MappingProxyType({}),
     **variables: str,
@@ -160,7 +157,8 @@ def company(
             (folder / "site" / f"plugin_{carrier}.py").write_text(source, encoding="utf-8")
             _install(folder / "site", carrier, module=f"plugin_{carrier}")
         path = ":".join(str(each) for each in (folder / "site", ROOT / "core", ROOT / "plugins"))
-        made = Company(shell, branches, {"PYTHONPATH": path})
+        url = ledger_url or f"sqlite:///{shell.folder / 'ledger.sqlite'}"
+        made = Company(shell, branches, {"PYTHONPATH": path}, url)
         shell.write("parcelhook.toml", _configuration(made, rules))
         yield made
 

@@ -180,6 +180,24 @@ def test_an_event_of_a_store_that_is_not_configured_is_nobodys(
     assert south.tap.about(order_id) == []
 
 
+def test_an_orders_story_is_its_own_stores(firm: Company, service: Process, north: Branch, south: Branch) -> None:
+    """``why`` tells of the order in the store that is named, and asks which one where its id is in two."""
+    order_id = twins(firm.branches)
+    rows = {name: firm.until(name, order_id, State.WAITING_NUMBER) for name in firm.branches}
+    north.ship(service, order_id, number())
+    firm.until("north", order_id, State.CREATED)
+
+    unnamed = firm.shell.run("why", order_id)
+    told = firm.shell.run("--json", "why", order_id, "--store", "south").stdout
+
+    assert unnamed.exit_code == 2
+    assert {"north", "south"} <= set(unnamed.stderr.replace(",", " ").replace(".", " ").split())
+    assert rows["south"].id in told
+    assert rows["north"].id not in told
+    assert "create-fulfillment" not in told
+    assert south.fulfillments(order_id) == []
+
+
 def test_a_command_works_on_the_store_it_names(firm: Company, service: Process, north: Branch, south: Branch) -> None:
     """fulfill, status and shipments reach the store that is named, though the other has an order of the same id."""
     assert service.url
@@ -318,9 +336,10 @@ def test_two_sites_have_two_budgets(firm: Company, service: Process) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "refuses", "is-spent"])
-def test_a_store_in_trouble_holds_up_no_other(tmp_path: Path, trouble: str) -> None:
+def test_a_store_in_trouble_holds_up_no_other(tmp_path: Path, postgres_url: str, trouble: str) -> None:
     """While one store's Wix hangs, refuses its credentials or its budget is spent, the other ships within seconds."""
-    with company(tmp_path) as firm:
+    # Where writers wait for one row, and not for the file, one store's waiting could still be another's.
+    with company(tmp_path, ledger_url=postgres_url if trouble == "is-spent" else "") as firm:
         north, south = firm.branches.values()
         waiting = north.order()
         with Ledger.open(firm.ledger_url) as ledger:
