@@ -26,7 +26,7 @@ from parcelhook.errors import (
 from parcelhook.fulfillment.corrections import Correction, correct
 from parcelhook.fulfillment.settle import settle
 from parcelhook.fulfillment.store import Outcome
-from parcelhook.ledger import ShipmentRow, State, moves
+from parcelhook.ledger import NewParcel, ShipmentRow, State, moves
 from parcelhook.models import Status
 from parcelhook.tracking.progress import poll
 from parcelhook.tracking.push import push
@@ -297,7 +297,7 @@ def test_of_several_parcels_the_first_is_corrected(shop: Shop) -> None:
     """Wix shows one number, the first parcel's: that one is corrected, and the others stay."""
     row = shop.created(shop.order())
     two = (row.parcels[0].number, "SECOND2")
-    parcels = tuple(moves.NewParcel(number=number) for number in two)
+    parcels = tuple(NewParcel(number=number) for number in two)
     row = shop.ledger.shipments.move(
         moves.corrected(row, parcels=parcels, carrier="ups", provider="ups", url=row.tracking_url)
     )

@@ -202,6 +202,8 @@ def test_keep_binds_the_fulfillment_that_is_named(shop: Shop) -> None:
     """A person may know better than the number, which becomes the one Wix shows."""
     row, number = unclear(shop), shop.number()
     by_hand = shop.fulfilled_by_hand(row.order_id, number)
+    tried = shop.take(row.order_id, number, key="tried")
+    shop.ledger.shipments.move(moves.failed(tried, error="nothing is left to ship"))
     with pytest.raises(WrongState) as refused:
         keep(shop.store, row)
 
@@ -209,6 +211,8 @@ def test_keep_binds_the_fulfillment_that_is_named(shop: Shop) -> None:
 
     assert f"{by_hand} ({number})" in refused.value.what_to_do
     assert (kept.state, kept.fulfillment_id, kept.tracking_number) == (State.CREATED, by_hand, number)
+    assert shop.take(row.order_id, number).id == row.id
+    assert shop.row(tried).state is State.CANCELED
     assert breaches(shop, row, is_touched=True) == []
 
 
@@ -421,6 +425,17 @@ def test_a_booking_that_stands_alone_is_shown_and_closed(shop: Shop) -> None:
         assert "its booking with office may stand" in review.why
         assert dropped.state is State.CANCELED
         assert in_review(shop.ledger) == []
+
+
+def test_a_booking_in_review_is_bound_to_what_was_made_by_hand(shop: Shop) -> None:
+    """A merchant may have shipped it meanwhile: the number Wix shows becomes the shipment's first."""
+    with in_doubt(shop, Office()) as row:
+        by_hand = shop.fulfilled_by_hand(row.order_id, "BYHAND1")
+
+        kept = keep(shop.store, row, fulfillment_id=by_hand)
+
+        assert (kept.state, kept.tracking_number, kept.intent_key) == (State.CREATED, "BYHAND1", row.intent_key)
+        assert breaches(shop, row, is_touched=True) == []
 
 
 def test_without_a_carrier_that_books_it_waits_for_a_number(shop: Shop) -> None:

@@ -63,13 +63,13 @@ def correct(store: Store, row: ShipmentRow, correction: Correction) -> Corrected
     row = found_after_all(store, row)
     if _is_known(row, new) and (row.fulfillment_id is None or _is_at_wix(store, row)):
         return Corrected(_without_note(store, row), is_changed=False)
-    rivals = _rivals(store, row, new)
+    rivals = rivals_of(store, row, new)
     if row.fulfillment_id is None:
         revised = moves.revised(row, replace(new, items=row.items))
-        corrected = store.ledger.shipments.move(_renamed(revised, new, rivals))
+        corrected = store.ledger.shipments.move(renamed(revised, new, rivals))
     else:
         corrected = _correct_at_wix(store, row, new, rivals)
-    _drop_failed(store, rivals, corrected)
+    drop_failed(store, rivals, corrected)
     return Corrected(corrected, is_changed=True)
 
 
@@ -127,7 +127,7 @@ def _without_note(store: Store, row: ShipmentRow) -> ShipmentRow:
     return store.ledger.shipments.move(moves.noted(row, kind="not_correcting", reason=reason, changes=changes))
 
 
-def _rivals(store: Store, row: ShipmentRow, new: NewShipment) -> list[ShipmentRow]:
+def rivals_of(store: Store, row: ShipmentRow, new: NewShipment) -> list[ShipmentRow]:
     """Give the other shipments of the order with the number; raise InputError where one of them still stands."""
     rows = store.ledger.shipments.find(store=store.id, order_id=row.order_id, limit=100_000)
     number = new.parcels[0].number_normalised
@@ -145,7 +145,7 @@ def _rivals(store: Store, row: ShipmentRow, new: NewShipment) -> list[ShipmentRo
     return rivals
 
 
-def _renamed(move: Move, new: NewShipment, rivals: Sequence[ShipmentRow]) -> Move:
+def renamed(move: Move, new: NewShipment, rivals: Sequence[ShipmentRow]) -> Move:
     """Let a shipment be found by the right number, and by the wrong one no more; a key of its own stays."""
     taken = [rival.generation for rival in rivals if rival.intent_key == new.intent_key]
     changes = {**move.changes, "intent_key": new.intent_key, "body_hash": new.body_hash}
@@ -252,7 +252,7 @@ def _corrected(
         # That question is still open.
         same = {"error": row.error, "what_to_do": row.what_to_do}
         move = replace(move, to=State.NEEDS_REVIEW, changes={**move.changes, **same})
-    return _renamed(move, new, rivals)
+    return renamed(move, new, rivals)
 
 
 def _is_about_the_parcel(row: ShipmentRow) -> bool:
@@ -268,7 +268,7 @@ def _follow(store: Store, row: ShipmentRow, before: Sequence[ShipmentParcel]) ->
     watch(store, [row])
 
 
-def _drop_failed(store: Store, rivals: Sequence[ShipmentRow], corrected: ShipmentRow) -> None:
+def drop_failed(store: Store, rivals: Sequence[ShipmentRow], corrected: ShipmentRow) -> None:
     """Drop what was tried with the right number before, and failed because the order was shipped with the wrong one."""
     failed = [rival for rival in rivals if rival.state is State.FAILED]
     reason = f"its number is that of shipment {corrected.id} now"

@@ -9,16 +9,18 @@ from typing import Final
 
 from parcelhook.errors import InputError, Undecided, WrongState
 from parcelhook.fulfillment.booking import FIND, LOOK
-from parcelhook.fulfillment.cancellation import cancel_booking
+from parcelhook.fulfillment.cancellation import NOTHING_TO_SHIP, cancel_booking
+from parcelhook.fulfillment.corrections import drop_failed, renamed, rivals_of
 from parcelhook.fulfillment.deletion import GONE
-from parcelhook.fulfillment.intake import take_in
+from parcelhook.fulfillment.intake import new_shipment, take_in
+from parcelhook.fulfillment.linking import can_link
 from parcelhook.fulfillment.matching import bound, is_bound, watch
 from parcelhook.fulfillment.orders import OrderNow
 from parcelhook.fulfillment.routing import BOOK
 from parcelhook.fulfillment.store import Store
 from parcelhook.fulfillment.undertaking import check_decided, listed
 from parcelhook.fulfillment.wishes import wish_of
-from parcelhook.ledger import BookingRow, BookingState, Ledger, NewParcel, ShipmentRow, State, moves
+from parcelhook.ledger import BookingRow, BookingState, Ledger, ShipmentRow, State, moves
 from parcelhook.models import ShipmentItem
 from parcelhook.numbers import as_given, normalise
 from parcelhook.wix.fulfillments import Fulfillment
@@ -129,14 +131,24 @@ def _bind(store: Store, row: ShipmentRow, found: Fulfillment) -> ShipmentRow:
     if is_bound(store, row, found):
         msg = f"fulfillment {found.id} is that of another shipment"
         raise WrongState(msg, field="--fulfillment", what_to_do=f"See `parcelhook status {row.order_id}`.")
-    move = replace(bound(row, found.id, found, reason=row.error), kind="kept")
-    number = found.tracking_number
-    if number and normalise(number) not in {parcel.number_normalised for parcel in row.parcels}:
-        move = replace(move, parcels=(NewParcel(number=as_given(number)),))
     items = tuple(ShipmentItem(line_item_id=item.id, quantity=item.quantity or 1) for item in found.line_items)
-    kept = store.ledger.shipments.move(replace(move, items=items))
+    move = replace(bound(row, found.id, found, reason=row.error), kind="kept", items=items)
+    rivals: list[ShipmentRow] = []
+    number = as_given(found.tracking_number) if found.tracking_number else row.tracking_number
+    if normalise(number) not in {parcel.number_normalised for parcel in row.parcels} | {""}:
+        new = new_shipment(store, replace(wish_of(store, row), parcels=((number, _link(store, row, found)),)))
+        rivals = rivals_of(store, row, new)
+        move = replace(renamed(move, new, rivals), parcels=new.parcels)
+    kept = store.ledger.shipments.move(move)
+    drop_failed(store, rivals, kept)
     watch(store, [kept])
     return kept
+
+
+def _link(store: Store, row: ShipmentRow, found: Fulfillment) -> str | None:
+    """Give the link Wix shows, where the carrier could not give one by itself."""
+    has_own = can_link(store.registry, store.registry.carrier(row.carrier))
+    return None if has_own or found.tracking_info is None else found.tracking_info.link
 
 
 def again(store: Store, row: ShipmentRow) -> ShipmentRow:
@@ -161,7 +173,6 @@ def drop(store: Store, row: ShipmentRow) -> ShipmentRow:
     """Let nothing be shipped, and cancel what was booked; raise WrongState where Wix, asked now, has it."""
     if row.state is State.NEEDS_REVIEW:
         _check_absent(store, row, listed(store, row.order_id), way="drop")
-        reason = "nothing is to be shipped"
         move = moves.deleted(row, reason=GONE) if row.fulfillment_id else moves.canceled(row, reason=reason)
         row = store.ledger.shipments.move(move)
     _close_booking(store, row)
