@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from parcelhook.settings import Settings
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 FLOWS = re.findall(r"<!-- flow: (\w+) -->\n```bash\n(.*?)```", README, re.DOTALL)
 
@@ -21,6 +23,15 @@ def free_port() -> int:
     """Find a port nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+def test_a_configuration_of_the_page_is_valid(text: str, tmp_path: Path) -> None:
+    """What the page shows as parcelhook.toml is taken as it is."""
+    path = tmp_path / "parcelhook.toml"
+    path.write_text(text, encoding="utf-8")
+
+    assert Settings.load(path, environment={}).stores
 
 
 @pytest.fixture(scope="module")

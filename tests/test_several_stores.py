@@ -248,17 +248,46 @@ def test_a_list_shows_all_stores_or_the_one_that_is_named(firm: Company, service
 
 
 def test_a_shipment_is_shown_to_its_own_store_only(firm: Company, service: Process, north: Branch) -> None:
-    """A shipment's id together with another store's name is refused, in the words for an id that does not exist."""
+    """With another store's name a shipment's id is refused, as one that does not exist, and nothing happens to it."""
     order_id = north.order()
     north.ship(service, order_id, number())
     row = firm.until("north", order_id, State.CREATED)
 
-    refused = firm.shell.run("shipments", "show", row.id, "--store", "south")
+    commands = (
+        ("shipments", "show", row.id),
+        ("shipments", "correct", row.id, "--number", number()),
+        ("shipments", "delete", row.id, "--yes"),
+        ("review", "resolve", row.id, "--drop"),
+    )
+    for command in commands:
+        refused = firm.shell.run(*command, "--store", "south")
+        assert refused.exit_code == 2, command
+        assert f"no shipment has the id {row.id}" in refused.stderr
+        assert order_id not in refused.output
 
-    assert refused.exit_code == 2
-    assert order_id not in refused.output
+    assert [each["id"] for each in north.fulfillments(order_id)] == [row.fulfillment_id]
+    assert firm.rows("north", order_id) == [row]
     assert firm.shell.json("shipments", "show", row.id, "--store", "north")["store"] == "north"
     assert firm.shell.json("shipments", "show", row.id)["store"] == "north"
+
+
+def test_what_waits_for_a_person_is_listed_by_store(
+    firm: Company, service: Process, north: Branch, south: Branch
+) -> None:
+    """Canceled after its fulfillment in both stores: each has its own review, and --store shows one of them."""
+    order_id = twins(firm.branches)
+    for branch in (north, south):
+        branch.ship(service, order_id, number())
+        firm.until(branch.name, order_id, State.CREATED)
+        branch.control("POST", f"orders/{order_id}/cancel")
+    rows = {name: firm.until(name, order_id, State.NEEDS_REVIEW) for name in firm.branches}
+
+    reviews = firm.shell.json("review", "list")
+    listed = {each["store"]: each["shipment_id"] for each in reviews if each["order_id"] == order_id}
+    named = firm.shell.json("review", "list", "--store", "south")
+
+    assert listed == {name: row.id for name, row in rows.items()}
+    assert [each["shipment_id"] for each in named] == [rows["south"].id]
 
 
 def test_no_row_of_a_store_names_another_stores_row(
