@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from parcelhook.ledger.database import Database
+from parcelhook.ledger.columns import among
 from parcelhook.ledger.rows import NewParcel, ShipmentParcel, ShipmentRow
 from parcelhook.ledger.schema import parcel, shipment, shipment_item, shipment_parcel
+from parcelhook.ledger.writing import insert_all
 from parcelhook.models import ShipmentItem, Status
 
 REUSED_AFTER: Final = timedelta(days=120)
@@ -28,7 +29,6 @@ _Key: TypeAlias = tuple[str, str, str, str]
 
 def attach(
     connection: sa.Connection,
-    database: Database,
     shipments: Sequence[tuple[ShipmentRow, Sequence[NewParcel]]],
     *,
     now: datetime,
@@ -38,7 +38,7 @@ def attach(
     A number that is known is the same parcel.
     """
     wanted = {_key(row, new): (row, new) for row, parcels in shipments for new in parcels}
-    known = _made_known(connection, database, wanted, now=now)
+    known = _made_known(connection, wanted, now=now)
     _clear(connection, shipment_parcel, [row for row, _ in shipments if row.parcels])
     tied = {row.id: _tied(row, parcels, known) for row, parcels in shipments}
     links = [
@@ -52,8 +52,7 @@ def attach(
         for parcels in tied.values()
         for each in parcels
     ]
-    if links:
-        connection.execute(sa.insert(shipment_parcel), links)
+    insert_all(connection, shipment_parcel, links)
     return tied
 
 
@@ -71,14 +70,13 @@ def put_items(connection: sa.Connection, shipments: Sequence[tuple[ShipmentRow, 
         for row, items in shipments
         for position, each in enumerate(items)
     ]
-    if rows:
-        connection.execute(sa.insert(shipment_item), rows)
+    insert_all(connection, shipment_item, rows)
 
 
 def _clear(connection: sa.Connection, table: sa.Table, shipments: Sequence[ShipmentRow]) -> None:
     stores, ids = {row.store for row in shipments}, [row.id for row in shipments]
     for start in range(0, len(ids), _CHUNK):
-        some = table.c.shipment_id.in_(ids[start : start + _CHUNK])
+        some = among(table.c.shipment_id, ids[start : start + _CHUNK])
         connection.execute(sa.delete(table).where(table.c.store.in_(stores), some))
 
 
@@ -86,7 +84,7 @@ def read_shipments(connection: sa.Connection, ids: Sequence[str]) -> list[Shipme
     """Read shipments with items and parcels, in the order of their ids; unknown ids are left out."""
     found: dict[str, ShipmentRow] = {}
     for start in range(0, len(ids), _CHUNK):
-        query = sa.select(shipment).where(shipment.c.id.in_(ids[start : start + _CHUNK]))
+        query = sa.select(shipment).where(among(shipment.c.id, ids[start : start + _CHUNK]))
         rows = {row["id"]: row for row in connection.execute(query).mappings()}
         stores = {row["store"] for row in rows.values()}
         items, parcels = _items(connection, stores, rows), _parcels(connection, stores, rows)
@@ -99,7 +97,7 @@ def _items(connection: sa.Connection, stores: Collection[str], ids: Collection[s
     item = shipment_item.c
     query = (
         sa.select(item.shipment_id, item.line_item_id, item.quantity)
-        .where(item.store.in_(stores), item.shipment_id.in_(ids))
+        .where(item.store.in_(stores), among(item.shipment_id, ids))
         .order_by(item.shipment_id, item.position)
     )
     items: dict[str, list[ShipmentItem]] = defaultdict(list)
@@ -115,7 +113,7 @@ def _parcels(
     query = (
         sa.select(parcel, link.shipment_id, link.position, link.tracking_url)
         .join(shipment_parcel, sa.and_(link.store == parcel.c.store, link.parcel_id == parcel.c.id))
-        .where(link.store.in_(stores), link.shipment_id.in_(ids))
+        .where(link.store.in_(stores), among(link.shipment_id, ids))
         .order_by(link.shipment_id, link.position)
     )
     parcels: dict[str, list[ShipmentParcel]] = defaultdict(list)
@@ -142,7 +140,7 @@ def _tied(
 
 
 def _made_known(
-    connection: sa.Connection, database: Database, wanted: dict[_Key, tuple[ShipmentRow, NewParcel]], *, now: datetime
+    connection: sa.Connection, wanted: dict[_Key, tuple[ShipmentRow, NewParcel]], *, now: datetime
 ) -> dict[_Key, dict[str, Any]]:
     """Find or make the parcel of each number, and give it."""
     known = _latest(connection, wanted)
@@ -169,8 +167,7 @@ def _made_known(
         )
     if not fresh:
         return known
-    inserted = connection.execute(database.insert_new(parcel), fresh)
-    if inserted.rowcount != len(fresh):
+    if insert_all(connection, parcel, fresh, leaves_existing=True) != len(fresh):
         # Another process has made one of them in this very moment.
         return _latest(connection, wanted)
     return known | {_key_of(row): _NEW | row for row in fresh}
@@ -187,7 +184,7 @@ def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dic
             column.store.in_({key[0] for key in keys}),
             column.carrier.in_({key[1] for key in keys}),
             column.account.in_({key[2] for key in keys}),
-            column.number_normalised.in_({key[3] for key in keys}),
+            among(column.number_normalised, {key[3] for key in keys}),
         )
         .order_by(column.generation)
     )

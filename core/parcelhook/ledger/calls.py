@@ -12,6 +12,7 @@ from parcelhook.ledger.database import Database
 from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import CallRow, ShipmentRow
 from parcelhook.ledger.schema import wix_call, wix_call_order
+from parcelhook.ledger.writing import insert_all
 
 
 class Calls:
@@ -63,8 +64,7 @@ class Calls:
             {"store": store, "call_id": call_id, "order_id": order_id, "shipment_id": shipment_id}
             for order_id, shipment_id in sorted(about)
         ]
-        if orders:
-            connection.execute(sa.insert(wix_call_order), orders)
+        insert_all(connection, wix_call_order, orders)
         return call_id
 
     def end(self, store: str, call_id: str, *, status: int | None, request_id: str = "", outcome: str = "") -> None:

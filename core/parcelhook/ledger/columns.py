@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -9,6 +11,9 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 NamesT = TypeVar("NamesT", bound=StrEnum)
@@ -70,3 +75,43 @@ class Names(sa.TypeDecorator[NamesT], Generic[NamesT]):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> NamesT | None:  # noqa: ARG002
         """Give back the member."""
         return None if value is None else self.names(value)
+
+
+class _Texts(sa.TypeDecorator[Collection[str]]):
+    """Any number of texts as one parameter: JSON on SQLite, an array on PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        """Choose what the driver is given."""
+        return dialect.type_descriptor(postgresql.ARRAY(sa.Text()) if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: sa.Dialect) -> list[str] | str:
+        """Give the texts as the database takes them."""
+        texts = list(value or ())
+        return texts if dialect.name == "postgresql" else json.dumps(texts)
+
+
+class _Among(FunctionElement[Any]):
+    name = "among"
+    # Not Boolean: on SQLite that would be compared with 1, and then no index is used.
+    type = sa.types.NULLTYPE
+    inherit_cache = True
+
+
+def among(column: sa.ColumnElement[str], texts: Collection[str]) -> sa.ColumnElement[bool]:
+    """Tell whether a column holds one of many texts; unlike ``in_``, it is the same statement for however many."""
+    return _Among(column, sa.bindparam(None, texts, type_=_Texts()))
+
+
+@compiles(_Among, "sqlite")
+def _among_on_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - passed on
+    column, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({texts}))"  # noqa: S608 - compiled parts
+
+
+@compiles(_Among, "postgresql")
+def _among_on_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - passed on
+    column, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} = ANY({texts})"

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from parcelhook.ledger import notices
 from parcelhook.ledger.attachment import attach, put_items, read_shipments
-from parcelhook.ledger.database import Database
+from parcelhook.ledger.columns import among
 from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
 from parcelhook.ledger.schema import shipment
 from parcelhook.ledger.states import State
+from parcelhook.ledger.writing import insert_all
 from parcelhook.models import Status
 
 _Identity: TypeAlias = tuple[str, str, str]
@@ -31,7 +32,6 @@ class Claim:
 
 def add(
     connection: sa.Connection,
-    database: Database,
     news: Sequence[NewShipment],
     *,
     again: bool,
@@ -51,7 +51,7 @@ def add(
             fresh.setdefault(_identity(new), (new, 1))
         elif again and latest.state is State.DELETED:
             fresh.setdefault(_identity(new), (new, latest.generation + 1))
-    made = _insert(connection, database, list(fresh.values()), claim=claim, now=now)
+    made = _insert(connection, list(fresh.values()), claim=claim, now=now)
     if len(made) < len(fresh):
         # Another process added the same intent a moment earlier.
         known = _latest(connection, news)
@@ -76,7 +76,6 @@ def _answers(news: Sequence[NewShipment], rows: dict[_Identity, ShipmentRow], *,
 
 def _insert(
     connection: sa.Connection,
-    database: Database,
     fresh: Sequence[tuple[NewShipment, int]],
     *,
     claim: Claim | None,
@@ -88,19 +87,19 @@ def _insert(
     rows = [(_row(new, generation=generation, claim=claim, now=now), new) for new, generation in fresh]
     # In the order of their keys, so that two processes never wait for each other in a circle.
     rows.sort(key=lambda each: _identity_of(each[0]))
-    inserted = connection.execute(database.insert_new(shipment), [_columns(row) for row, _ in rows])
+    inserted = insert_all(connection, shipment, [_columns(row) for row, _ in rows], leaves_existing=True)
     mine = rows
-    if inserted.rowcount != len(rows):
+    if inserted != len(rows):
         # Another process has added some of them in this very moment.
         present = set(_present(connection, [row.id for row, _ in rows]))
         mine = [(row, new) for row, new in rows if row.id in present]
     put_items(connection, [(row, new.items) for row, new in mine])
-    parcels = attach(connection, database, [(row, new.parcels) for row, new in mine], now=now)
+    parcels = attach(connection, [(row, new.parcels) for row, new in mine], now=now)
     return [row.changed(items=new.items, parcels=parcels[row.id]) for row, new in mine]
 
 
 def _present(connection: sa.Connection, ids: Sequence[str]) -> Sequence[str]:
-    return connection.execute(sa.select(shipment.c.id).where(shipment.c.id.in_(ids))).scalars().all()
+    return connection.execute(sa.select(shipment.c.id).where(among(shipment.c.id, ids))).scalars().all()
 
 
 def _columns(row: ShipmentRow) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _latest(connection: sa.Connection, news: Sequence[NewShipment]) -> dict[_Ide
     query = (
         sa.select(row.store, row.order_id, row.intent_key, row.generation, row.id, row.state)
         # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
-        .where(row.store.in_({new.store for new in news}), row.order_id.in_({new.order_id for new in news}))
+        .where(row.store.in_({new.store for new in news}), among(row.order_id, {new.order_id for new in news}))
         .order_by(row.generation)
     )
     latest = {(found.store, found.order_id, found.intent_key): found for found in connection.execute(query)}

@@ -10,15 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from parcelhook.ledger.attachment import attach, put_items
-from parcelhook.ledger.database import Database
+from parcelhook.ledger.columns import among
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.schema import shipment
+from parcelhook.ledger.writing import update_all
 
 
-def carry_out(
-    connection: sa.Connection, database: Database, moves: Sequence[Move], *, now: datetime
-) -> dict[str, ShipmentRow]:
+def carry_out(connection: sa.Connection, moves: Sequence[Move], *, now: datetime) -> dict[str, ShipmentRow]:
     """Move shipments and give them as they are now, by id; one that was changed since it was read is left out."""
     present = _present(connection, [move.row.id for move in moves])
     done = [move for move in moves if move.row.id in present and present[move.row.id].version == move.row.version]
@@ -28,7 +27,7 @@ def carry_out(
     replaced = [move for move in done if move.parcels is not None]
     # A parcel belongs to its carrier, which may be another one now.
     tied = [(move.row.changed(**changes[move.row.id]), move.parcels or ()) for move in replaced]
-    parcels = attach(connection, database, tied, now=now) if tied else {}
+    parcels = attach(connection, tied, now=now) if tied else {}
     for move in done:
         if move.items is not None:
             changes[move.row.id]["items"] = move.items
@@ -39,7 +38,7 @@ def carry_out(
 
 def _present(connection: sa.Connection, ids: Sequence[str]) -> dict[str, sa.Row[*tuple[Any, ...]]]:
     row = shipment.c
-    query = sa.select(row.id, row.version, row.wanted_wix_status).where(row.id.in_(ids)).order_by(row.id)
+    query = sa.select(row.id, row.version, row.wanted_wix_status).where(among(row.id, ids)).order_by(row.id)
     return {found.id: found for found in connection.execute(query.with_for_update())}
 
 
@@ -69,8 +68,6 @@ def _update(connection: sa.Connection, changes: dict[str, dict[str, Any]]) -> No
     """Write the changes, all that concern the same columns in one statement."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for its, values in changes.items():
-        alike[tuple(values)].append({"its": its, **{f"new_{name}": value for name, value in values.items()}})
-    for names, rows in alike.items():
-        values = {name: sa.bindparam(f"new_{name}", type_=shipment.c[name].type) for name in names}
-        change = sa.update(shipment).where(shipment.c.id == sa.bindparam("its")).values(values)
-        connection.execute(change, rows)
+        alike[tuple(values)].append({**values, "id": its})
+    for rows in alike.values():
+        update_all(connection, shipment, rows, key="id")

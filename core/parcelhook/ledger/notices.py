@@ -12,6 +12,7 @@ from parcelhook.ledger.database import Database
 from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import HistoryEntry, ShipmentRow
 from parcelhook.ledger.schema import notice
+from parcelhook.ledger.writing import insert_all
 from parcelhook.models import Notice, Status
 
 _CHUNK: Final = 500
@@ -64,8 +65,7 @@ def about(row: ShipmentRow, *, kind: str, at: datetime, detail: str = "", reason
 
 def write(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
     """Insert notices; none is fine."""
-    if rows:
-        connection.execute(sa.insert(notice), rows)
+    insert_all(connection, notice, rows)
 
 
 class Notices:

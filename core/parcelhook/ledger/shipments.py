@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from parcelhook.errors import InputError, KeyReused, ShipmentChanged, WrongState
 from parcelhook.ledger import intents, leases, movements, notices
 from parcelhook.ledger.attachment import read_shipments
+from parcelhook.ledger.columns import among
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow, Standing
@@ -54,7 +55,7 @@ class Shipments:
             claim = intents.Claim(owner, now + timedelta(seconds=lease_seconds)) if owner else None
             with self._database.write() as connection:
                 chunk = news[start : start + _CHUNK]
-                added += intents.add(connection, self._database, chunk, again=again, claim=claim, now=now)
+                added += intents.add(connection, chunk, again=again, claim=claim, now=now)
         return added
 
     def get(self, shipment_id: str, *, store: str | None = None) -> ShipmentRow:
@@ -87,7 +88,7 @@ class Shipments:
         if order_id is not None:
             query = query.where(shipment.c.order_id == order_id)
         if order_ids is not None:
-            query = query.where(shipment.c.order_id.in_(order_ids))
+            query = query.where(among(shipment.c.order_id, order_ids))
         with self._database.read() as connection:
             return read_shipments(connection, connection.execute(query).scalars().all())
 
@@ -96,7 +97,7 @@ class Shipments:
         row = shipment.c
         query = sa.select(
             row.id, row.state, row.fulfillment_id, row.error, row.what_to_do, row.due_at, row.claimed_until
-        ).where(row.id.in_(ids))
+        ).where(among(row.id, ids))
         with self._database.read() as connection:
             return {found["id"]: Standing(**found) for found in connection.execute(query).mappings()}
 
@@ -116,9 +117,9 @@ class Shipments:
         One without a moment set is due at any time, or, with ``is_timed``, never. An owner that does not ``extend`` in
         time loses what it holds: its moves then do nothing.
         """
-        wanted = [shipment.c.state.in_(states)]
+        wanted: list[sa.ColumnElement[bool]] = [shipment.c.state.in_(states)]
         if ids is not None:
-            wanted.append(shipment.c.id.in_(ids))
+            wanted.append(among(shipment.c.id, ids))
         if is_timed:
             wanted.append(shipment.c.due_at.is_not(None))
         first = (shipment.c.created_at, shipment.c.id)
@@ -183,7 +184,7 @@ class Shipments:
         with self._database.write() as connection:
             # By id, so that two processes that move the same shipments never wait for each other in a circle.
             ordered = sorted(moves, key=lambda each: each.row.id)
-            moved = movements.carry_out(connection, self._database, ordered, now=self._clock())
+            moved = movements.carry_out(connection, ordered, now=self._clock())
             done = [move for move in moves if move.row.id in moved]
             at = self._clock()
             notices.write(connection, [_notice(moved[move.row.id], move, at=at) for move in done])
