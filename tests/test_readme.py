@@ -69,7 +69,7 @@ def part(transcript: str, name: str) -> str:
 
 def test_every_command_of_the_page_succeeds(transcript: str) -> None:
     """The shell reaches the end of the page."""
-    assert [name for name, _ in FLOWS] == ["sandbox", "standard", "custom", "bulk", "serve"]
+    assert [name for name, _ in FLOWS] == ["sandbox", "standard", "custom", "bulk", "serve", "corrections"]
     assert transcript.endswith("== end\n"), transcript[-2000:]
 
 
@@ -90,9 +90,22 @@ def test_another_carrier_gets_the_link_of_its_definition(transcript: str) -> Non
     assert told.count("https://track.acme.example/parcel/AC123456782") == 2
 
 
-def test_a_file_ships_all_it_lists(transcript: str) -> None:
-    """The third flow creates three fulfillments."""
-    assert "3 parcels: 3 created." in part(transcript, "bulk")
+def test_a_file_ships_what_it_lists_and_its_failures_once_they_are_corrected(transcript: str) -> None:
+    """The third flow checks a file, ships two of its lines, and the third when it was corrected."""
+    told = part(transcript, "bulk")
+
+    assert "3 parcels: 2 valid, 1 failed." in told
+    assert "3 parcels: 2 created, 1 failed." in told
+    assert told.count("exit code 3") == 2
+    assert "1 parcel: 1 created." in told
+
+
+def test_a_corrected_number_and_its_story(transcript: str) -> None:
+    """The last flow corrects a number at Wix and tells what happened to the order."""
+    told = part(transcript, "corrections")
+
+    assert "3000000135" in told
+    assert "3000000124" in told
 
 
 def test_the_service_ships_what_it_is_told_and_statuses_move_on(transcript: str) -> None:

@@ -177,7 +177,8 @@ def _item(result: Result) -> Json:
 def _show(spool: Spool, summary: Mapping[str, Json], *, failed_to: Path | None) -> None:
     names = ("created", "existing", "valid", *SHOWN)
     told = ", ".join(f"{summary[name]:,} {name.replace('_', ' ')}" for name in names if summary[name])
-    write_line(f"{summary['total']:,} parcels: {told or 'nothing to do'}.")
+    parcels = "1 parcel" if summary["total"] == 1 else f"{summary['total']:,} parcels"
+    write_line(f"{parcels}: {told or 'nothing to do'}.")
     shown = [
         (each.line, each.order_id, _error(each.error, each.state), _hint(each))
         for kind in SHOWN
