@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cli_runs import Shell
@@ -109,6 +111,25 @@ def test_what_is_sent_again_and_refused_says_so(shell: Shell, shop: Shop) -> Non
     assert result.exit_code == 4
     assert "is not paid" in result.stderr
     assert shop.row(row).state is State.FAILED
+
+
+def test_what_is_booked_again_is_sent(shell: Shell, shop: Shop) -> None:
+    """A booking in review is made, and sent, by the one command."""
+    points = shell.folder.parent / "site" / "parcelhook-0.dist-info" / "entry_points.txt"
+    points.write_text(f"{points.read_text()}courier = parcelhook_courier\n")
+    ready = {name: str(value) for name, value in shop.sandbox.ready.items() if name == "courier_key"}
+    courier = {"HOST": f"{shop.sandbox.url}/courier", "KEY": ready["courier_key"]}
+    named = {f"PARCELHOOK_CARRIERS__COURIER__{name}": value for name, value in courier.items()}
+    order_id = shop.order(shippingInfo={"title": "Local Courier, next day"})
+    shop.follow()
+    (row,) = shop.rows(order_id)
+    shop.ledger.shipments.move(moves.needs_review(row, reason="nobody knows what it booked"))
+
+    told = replace(shell, variables={**shell.variables, **named}).json("review", "resolve", row.id, "--again")
+
+    (parcel,) = shop.sandbox.sandbox.courier.find(row.intent_key)
+    assert (told["state"], told["tracking_number"]) == ("CREATED", parcel.number)
+    assert len(shop.fulfillments(order_id)) == 1
 
 
 def test_a_paused_store_sends_nothing(shell: Shell, shop: Shop) -> None:

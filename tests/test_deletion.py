@@ -228,6 +228,19 @@ def test_what_was_sent_unseen_is_deleted_where_it_is(shop: Shop) -> None:
     assert shop.fulfillments(row.order_id) == []
 
 
+def test_what_failed_and_is_at_wix_all_the_same_is_deleted_there(shop: Shop) -> None:
+    """A refusal may follow on a call that did happen: Wix is asked before it is said that it never had it."""
+    row = shop.take(shop.order())
+    shop.fault("create", status=400)
+    assert shop.send(row) is Outcome.REFUSED
+    shop.fulfilled_by_hand(row.order_id, row.tracking_number)
+
+    done = delete(shop.store, shop.row(row))
+
+    assert done.row.state is State.DELETED
+    assert shop.fulfillments(row.order_id) == []
+
+
 def test_its_booking_is_canceled(shop: Shop) -> None:
     """The courier that was booked for a fulfillment is told as well."""
     row = booked(shop)
