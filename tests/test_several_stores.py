@@ -266,7 +266,7 @@ def test_a_shipment_is_shown_to_its_own_store_only(firm: Company, service: Proce
         assert order_id not in refused.output
 
     assert [each["id"] for each in north.fulfillments(order_id)] == [row.fulfillment_id]
-    assert firm.rows("north", order_id) == [row]
+    assert firm.rows("north", order_id, State.CREATED) == [row]
     assert firm.shell.json("shipments", "show", row.id, "--store", "north")["store"] == "north"
     assert firm.shell.json("shipments", "show", row.id)["store"] == "north"
 
