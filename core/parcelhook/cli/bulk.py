@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,8 @@ def _ship(
     warned = _Warnings()
     with invocation.installation() as installation:
         store = installation.store(invocation.store)
+        # What was loaded to start with stays to the end: the collector need not look at it for every call.
+        gc.freeze()
         if is_rehearsal:
             rehearse(store, spool, told=shown.advance, warn=warned)
         else:

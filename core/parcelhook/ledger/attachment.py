@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from parcelhook.ledger.columns import among
+from parcelhook.ledger.columns import among, some
 from parcelhook.ledger.rows import NewParcel, ShipmentParcel, ShipmentRow
 from parcelhook.ledger.schema import parcel, shipment, shipment_item, shipment_parcel
 from parcelhook.ledger.writing import insert_all
@@ -176,20 +176,9 @@ def _made_known(
 def _latest(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, dict[str, Any]]:
     if not keys:
         return {}
-    column = parcel.c
-    query = (
-        sa.select(parcel)
-        # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
-        .where(
-            column.store.in_({key[0] for key in keys}),
-            column.carrier.in_({key[1] for key in keys}),
-            column.account.in_({key[2] for key in keys}),
-            among(column.number_normalised, {key[3] for key in keys}),
-        )
-        .order_by(column.generation)
-    )
+    parts = {name: {key[place] for key in keys} for place, name in enumerate(_KEY)}
     latest = {}
-    for row in map(dict, connection.execute(query).mappings()):
+    for row in map(dict, connection.execute(_LATEST, parts).mappings()):
         key = _key_of(row)
         if key in keys:
             latest[key] = row
@@ -200,5 +189,12 @@ def _key_of(row: Mapping[str, Any]) -> _Key:
     return (row["store"], row["carrier"], row["account"], row["number_normalised"])
 
 
+_KEY: Final = ("store", "carrier", "account", "number_normalised")
+_LATEST: Final = (
+    sa.select(parcel)
+    # A few rows too many, told apart above: SQLite reads the whole table for a list of whole keys.
+    .where(*(among(parcel.c[name], some(name)) for name in _KEY))
+    .order_by(parcel.c.generation)
+)
 _NEW: Final = {"reason": None, "found": None, "next_poll_at": None, "last_polled_at": None}
 """What a parcel is that no carrier was asked about yet."""

@@ -51,7 +51,7 @@ class Budget:
         if wait == 0.0:
             calls.append((_milliseconds(now), cost))
         # Written also when nothing goes, for a call from the future must count as now once, and not anew each time.
-        connection.execute(sa.update(call_budget).where(call_budget.c.site == site).values(calls=json.dumps(calls)))
+        connection.execute(_COUNT, {"its": site, "counted": json.dumps(calls)})
         return wait
 
     def block(self, site: str, *, until: datetime) -> None:
@@ -63,9 +63,17 @@ class Budget:
                 connection.execute(change)
 
     def _locked(self, connection: sa.Connection, site: str) -> sa.Row[tuple[str, str, datetime | None]]:
-        connection.execute(self._database.insert_new(call_budget).values(site=site, calls="[]"))
-        query = sa.select(call_budget).where(call_budget.c.site == site).with_for_update()
-        return connection.execute(query).one()
+        row = connection.execute(_OF_SITE, {"its": site}).one_or_none()
+        if row is None:
+            connection.execute(self._database.insert_new(call_budget).values(site=site, calls="[]"))
+            row = connection.execute(_OF_SITE, {"its": site}).one()
+        return row
+
+
+_OF_SITE: Final = sa.select(call_budget).where(call_budget.c.site == sa.bindparam("its")).with_for_update()
+_COUNT: Final = (
+    sa.update(call_budget).where(call_budget.c.site == sa.bindparam("its")).values(calls=sa.bindparam("counted"))
+)
 
 
 def _present(calls: list[tuple[int, int]], *, now: int) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -59,7 +60,7 @@ class Calls:
 
     def _begin(self, connection: sa.Connection, store: str, *, about: Collection[tuple[str, str]], **call: str) -> str:
         call_id = ordered_id()
-        connection.execute(sa.insert(wix_call).values(store=store, id=call_id, **call, sent_at=self._clock()))
+        insert_all(connection, wix_call, [{"store": store, "id": call_id, **call, "sent_at": self._clock()}])
         orders = [
             {"store": store, "call_id": call_id, "order_id": order_id, "shipment_id": shipment_id}
             for order_id, shipment_id in sorted(about)
@@ -69,13 +70,9 @@ class Calls:
 
     def end(self, store: str, call_id: str, *, status: int | None, request_id: str = "", outcome: str = "") -> None:
         """Note the answer's HTTP status (None without an answer), Wix's request id, and what it came to."""
-        change = (
-            sa.update(wix_call)
-            .where(wix_call.c.store == store, wix_call.c.id == call_id)
-            .values(ended_at=self._clock(), status=status, request_id=request_id, outcome=outcome)
-        )
+        ended = {"ended_at": self._clock(), "status": status, "request_id": request_id, "outcome": outcome}
         with self._database.note() as connection:
-            connection.execute(change)
+            connection.execute(_END, {"its_store": store, "its_id": call_id, **ended})
 
     def find(self, store: str, *, order_id: str | None = None, limit: int = 1000) -> list[CallRow]:
         """Read calls, the oldest first; with ``order_id``, those that concerned the order."""
@@ -87,3 +84,10 @@ class Calls:
             query = query.where(wix_call.c.id.in_(concerned))
         with self._database.read() as connection:
             return [CallRow(**row) for row in connection.execute(query).mappings()]
+
+
+_END: Final = (
+    sa.update(wix_call)
+    .where(wix_call.c.store == sa.bindparam("its_store"), wix_call.c.id == sa.bindparam("its_id"))
+    .values({name: sa.bindparam(name) for name in ("ended_at", "status", "request_id", "outcome")})
+)

@@ -100,9 +100,17 @@ class _Among(FunctionElement[Any]):
     inherit_cache = True
 
 
-def among(column: sa.ColumnElement[str], texts: Collection[str]) -> sa.ColumnElement[bool]:
-    """Tell whether a column holds one of many texts; unlike ``in_``, it is the same statement for however many."""
-    return _Among(column, sa.bindparam(None, texts, type_=_Texts()))
+def among(column: sa.ColumnElement[str], texts: Collection[str] | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    """Tell whether a column holds one of many texts; unlike ``in_``, it is the same statement for however many.
+
+    In a statement that is made once, ``some`` stands for the texts.
+    """
+    return _Among(column, texts if isinstance(texts, sa.BindParameter) else sa.bindparam(None, texts, type_=_Texts()))
+
+
+def some(name: str) -> sa.BindParameter[Any]:
+    """Name texts that are given when the statement is executed."""
+    return sa.bindparam(name, type_=_Texts())
 
 
 @compiles(_Among, "sqlite")

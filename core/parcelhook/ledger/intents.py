@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from parcelhook.ledger import notices
 from parcelhook.ledger.attachment import attach, put_items, read_shipments
-from parcelhook.ledger.columns import among
+from parcelhook.ledger.columns import among, some
 from parcelhook.ledger.ids import ordered_id
 from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow
 from parcelhook.ledger.schema import shipment
@@ -118,16 +118,18 @@ def _identity(new: NewShipment) -> _Identity:
 
 
 def _latest(connection: sa.Connection, news: Sequence[NewShipment]) -> dict[_Identity, sa.Row[*tuple[Any, ...]]]:
-    row = shipment.c
     identities = {_identity(new) for new in news}
-    query = (
-        sa.select(row.store, row.order_id, row.intent_key, row.generation, row.id, row.state)
-        # A few rows too many, told apart below: SQLite reads the whole table for a list of whole keys.
-        .where(row.store.in_({new.store for new in news}), among(row.order_id, {new.order_id for new in news}))
-        .order_by(row.generation)
-    )
-    latest = {(found.store, found.order_id, found.intent_key): found for found in connection.execute(query)}
+    its = {"stores": {new.store for new in news}, "orders": {new.order_id for new in news}}
+    latest = {(found.store, found.order_id, found.intent_key): found for found in connection.execute(_LATEST, its)}
     return {identity: found for identity, found in latest.items() if identity in identities}
+
+
+_LATEST: Final = (
+    sa.select(*(shipment.c[name] for name in ("store", "order_id", "intent_key", "generation", "id", "state")))
+    # A few rows too many, told apart above: SQLite reads the whole table for a list of whole keys.
+    .where(among(shipment.c.store, some("stores")), among(shipment.c.order_id, some("orders")))
+    .order_by(shipment.c.generation)
+)
 
 
 def _row(new: NewShipment, *, generation: int, claim: Claim | None, now: datetime) -> ShipmentRow:

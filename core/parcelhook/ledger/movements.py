@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from parcelhook.ledger.attachment import attach, put_items
-from parcelhook.ledger.columns import among
+from parcelhook.ledger.columns import among, some
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.schema import shipment
@@ -37,9 +37,15 @@ def carry_out(connection: sa.Connection, moves: Sequence[Move], *, now: datetime
 
 
 def _present(connection: sa.Connection, ids: Sequence[str]) -> dict[str, sa.Row[*tuple[Any, ...]]]:
-    row = shipment.c
-    query = sa.select(row.id, row.version, row.wanted_wix_status).where(among(row.id, ids)).order_by(row.id)
-    return {found.id: found for found in connection.execute(query.with_for_update())}
+    return {found.id: found for found in connection.execute(_PRESENT, {"ids": ids})}
+
+
+_PRESENT: Final = (
+    sa.select(shipment.c.id, shipment.c.version, shipment.c.wanted_wix_status)
+    .where(among(shipment.c.id, some("ids")))
+    .order_by(shipment.c.id)
+    .with_for_update()
+)
 
 
 def _changes(move: Move, wanted_wix_status: str | None, *, now: datetime) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class ShipmentRow:
         return self.parcels[0].number if self.parcels else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How a shipment stands: what became of it, and when something may be done about it."""
 

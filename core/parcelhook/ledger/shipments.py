@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from parcelhook.errors import InputError, KeyReused, ShipmentChanged, WrongState
 from parcelhook.ledger import intents, leases, movements, notices
 from parcelhook.ledger.attachment import read_shipments
-from parcelhook.ledger.columns import among
+from parcelhook.ledger.columns import among, some
 from parcelhook.ledger.database import Database
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import Added, NewShipment, ShipmentRow, Standing
@@ -94,12 +95,8 @@ class Shipments:
 
     def standing(self, ids: Collection[str]) -> dict[str, Standing]:
         """Read of up to a few hundred shipments just what tells how they stand, by id."""
-        row = shipment.c
-        query = sa.select(
-            row.id, row.state, row.fulfillment_id, row.error, row.what_to_do, row.due_at, row.claimed_until
-        ).where(among(row.id, ids))
         with self._database.read() as connection:
-            return {found["id"]: Standing(**found) for found in connection.execute(query).mappings()}
+            return {found.id: Standing(*found) for found in connection.execute(_STANDING, {"ids": ids})}
 
     def claim(
         self,
@@ -259,6 +256,11 @@ class Shipments:
                 limit=limit,
                 now=now,
             )
+
+
+_STANDING: Final = sa.select(*(shipment.c[field.name] for field in fields(Standing))).where(
+    among(shipment.c.id, some("ids"))
+)
 
 
 def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, ...]]:
