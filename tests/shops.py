@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -89,6 +89,15 @@ class Shop:
     def edit(self, order_id: str, **changes: object) -> None:
         """Change an order as a merchant does."""
         self.control("PATCH", f"orders/{order_id}", changes)
+
+    def edit_lines(self, order_id: str, quantities: Mapping[str, int], **line: object) -> None:
+        """Let an order hold these quantities, by line item id, and nothing else; ``line`` is changed in each."""
+        present = {each["id"]: each for each in self.sandbox.sandbox.store.orders[order_id].entity.value["lineItems"]}
+        pattern = next(iter(present.values()))
+        lines = [
+            {**present.get(id_, pattern), "id": id_, "quantity": count, **line} for id_, count in quantities.items()
+        ]
+        self.edit(order_id, lineItems=lines)
 
     def cancel(self, order_id: str) -> None:
         """Cancel an order as a merchant does."""

@@ -79,7 +79,7 @@ def test_a_webhook_that_was_ignored(shell: Shell, shop: Shop) -> None:
 
     assert ignored
     assert all(each["outcome"].startswith("ignored: ") for each in ignored)
-    assert "ignored  a later snapshot" in shell.run("events").stdout
+    assert "ignored  nothing follows" in shell.run("events").stdout
 
 
 def test_what_is_still_to_be_dealt_with(shell: Shell, shop: Shop) -> None:

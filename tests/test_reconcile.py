@@ -11,9 +11,10 @@ import pytest
 from parcelhook.fulfillment.reconcile import OVERLAP, reconcile
 from parcelhook.fulfillment.store import Outcome
 from parcelhook.ledger import State
+from parcelhook.models import ShipmentItem
 from parcelhook.registry import Registry
 from parcelhook.sandbox import Running, SandboxSettings, running
-from shops import ID, LINE, Shop, opened
+from shops import ID, LINE, SETTLE, Shop, opened
 
 pytest_plugins = ["stores"]
 
@@ -144,14 +145,98 @@ def test_orders_from_before_the_store_was_set_up_are_left_alone(shop: Shop) -> N
     assert shop.rows(order_id) == []
 
 
-def test_a_part_shipped_by_hand_is_not_shipped_again(shop: Shop) -> None:
-    """An order that others began to ship is not taken over."""
-    order_id = shop.order(quantity=2)
+def test_the_rest_of_an_order_shipped_in_part_is_taken_over(shop: Shop) -> None:
+    """What others began to ship waits for the number of its rest, in one call more for a hundred orders."""
+    order_ids = shop.orders(3, items=[{"quantity": 2}])
+    for order_id in order_ids:
+        shop.fulfilled_by_hand(order_id, shop.number(), quantity=1)
+    shop.calls()
+
+    reconcile(shop.store)
+
+    assert shop.calls() == {"search-orders": 1, "list-by-ids": 1}
+    rows = [row for order_id in order_ids for row in shop.rows(order_id)]
+    assert [(row.state, row.items) for row in rows] == [
+        (State.WAITING_NUMBER, (ShipmentItem(line_item_id=LINE, quantity=1),))
+    ] * 3
+
+
+def test_the_rest_of_our_own_shipment_is_taken_over(shop: Shop) -> None:
+    """Where a person ships a part of an order, the rest waits for its number from the next look on."""
+    row = shop.created(shop.order(quantity=3), items={LINE: 2})
+
+    reconcile(shop.store)
+
+    first, rest = shop.rows(row.order_id)
+    assert (first, rest.state) == (shop.row(row), State.WAITING_NUMBER)
+    assert rest.items == (ShipmentItem(line_item_id=LINE, quantity=1),)
+
+
+def test_the_rest_of_an_order_from_before_the_setup_is_left_alone(shop: Shop) -> None:
+    """What was approved before this store was set up is not shipped unasked, in part or whole."""
+    order_id = shop.order(quantity=2, createdDate=wix_time(shop.clock() - timedelta(minutes=5)))
     shop.fulfilled_by_hand(order_id, shop.number(), quantity=1)
 
     reconcile(shop.store)
 
     assert shop.rows(order_id) == []
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_order_fulfilled_by_hand_closes_its_waiting_shipment(shop: Shop, *, is_listed: bool) -> None:
+    """What a merchant ships, or just marks as fulfilled, waits for nobody any more."""
+    order_id = shop.order()
+    reconcile(shop.store)
+    if is_listed:
+        shop.fulfilled_by_hand(order_id, shop.number())
+    else:
+        shop.edit(order_id, fulfillmentStatus="FULFILLED")
+
+    reconcile(shop.store)
+
+    assert [row.state for row in shop.rows(order_id)] == [State.CANCELED]
+    assert "everything of it was shipped otherwise" in shop.why(order_id)
+
+
+def test_a_number_changed_by_hand_is_learned(shop: Shop) -> None:
+    """A look finds a number that was corrected at Wix, and the ledger knows it from then on."""
+    row = shop.created(shop.order())
+    number = shop.number()
+    body = {"fulfillment": {"trackingInfo": {"trackingNumber": number, "shippingProvider": "ups"}}}
+    shop.by_hand("PATCH", f"{row.fulfillment_id}/orders/{row.order_id}", body)
+
+    reconcile(shop.store)
+
+    assert shop.row(row).tracking_number == number
+    assert "changed at Wix" in shop.why(row.order_id)
+
+
+def test_an_order_edited_since_is_followed(shop: Shop) -> None:
+    """What waits for a number holds what the order does, also where nobody told of the change."""
+    order_id = shop.order(items=2)
+    reconcile(shop.store)
+    shop.edit_lines(order_id, {LINE: 4})
+
+    reconcile(shop.store)
+
+    (row,) = shop.rows(order_id)
+    assert row.items == (ShipmentItem(line_item_id=LINE, quantity=4),)
+
+
+def test_a_list_that_lags_behind_deletes_nothing(shop: Shop) -> None:
+    """A fulfillment that Wix does not show at once is not taken for deleted, and is looked at again."""
+    row = shop.created(shop.order())
+    place = shop.ledger.stores.get(ID).set_up_at
+    shop.by_hand("DELETE", f"{row.fulfillment_id}/orders/{row.order_id}")
+
+    reconcile(shop.store)
+
+    assert shop.row(row).state is State.CREATED
+    assert shop.ledger.stores.get(ID).poll_cursor == place
+    assert any("may not show" in reason for reason in shop.why(row.order_id))
+    shop.clock.advance(SETTLE.total_seconds() + 1)
+    reconcile(shop.store)
+    assert shop.row(row).state is State.DELETED
 
 
 def test_an_order_that_is_busy_holds_up_no_other(shop: Shop) -> None:
@@ -178,6 +263,7 @@ def test_what_others_did_to_our_fulfillments_is_learned(shop: Shop) -> None:
     gone, moved, same = (shop.created(order_id) for order_id in shop.orders(3))
     shop.by_hand("DELETE", f"{gone.fulfillment_id}/orders/{gone.order_id}")
     shop.by_hand("PATCH", f"{moved.fulfillment_id}/orders/{moved.order_id}", {"fulfillment": {"status": "Ready"}})
+    shop.clock.advance(SETTLE.total_seconds() + 1)
     shop.calls()
 
     reconcile(shop.store)

@@ -171,7 +171,7 @@ def _correct_at_wix(store: Store, row: ShipmentRow, new: NewShipment, rivals: Se
         raise
     found = next((each for each in answer.fulfillments if each.id == row.fulfillment_id), None)
     corrected = note(store, held, lambda now: _corrected(now, new, info, found, rivals))
-    _follow(store, corrected, row.parcels)
+    follow_parcels(store, corrected, row.parcels)
     return corrected
 
 
@@ -248,19 +248,19 @@ def _corrected(
         link_source=info.source,
         reason=f"it was {row.carrier} {row.tracking_number}",
     )
-    if row.state is State.NEEDS_REVIEW and not _is_about_the_parcel(row):
-        # That question is still open.
+    if still_asked(row):
         same = {"error": row.error, "what_to_do": row.what_to_do}
         move = replace(move, to=State.NEEDS_REVIEW, changes={**move.changes, **same})
     return renamed(move, new, rivals)
 
 
-def _is_about_the_parcel(row: ShipmentRow) -> bool:
-    """Tell whether a person was asked because of how the parcel with the wrong number ended."""
-    return needs_review(row.status) and row.error != AFTER_FULFILLMENT
+def still_asked(row: ShipmentRow) -> bool:
+    """Tell whether a person was asked something that another number does not answer: how its parcel ended is one."""
+    is_about_the_parcel = needs_review(row.status) and row.error != AFTER_FULFILLMENT
+    return row.state is State.NEEDS_REVIEW and not is_about_the_parcel
 
 
-def _follow(store: Store, row: ShipmentRow, before: Sequence[ShipmentParcel]) -> None:
+def follow_parcels(store: Store, row: ShipmentRow, before: Sequence[ShipmentParcel]) -> None:
     """Begin to follow the right parcel, and follow the wrong one no more unless it is another shipment's."""
     kept = {parcel.id for parcel in row.parcels}
     left = [parcel.id for parcel in before if parcel.id not in kept]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from parcelhook.errors import CarrierError, WixError
-from parcelhook.fulfillment.cancellation import cancel_booking
+from parcelhook.fulfillment.cancellation import BY_HAND, cancel_booking
 from parcelhook.fulfillment.store import Store
 from parcelhook.fulfillment.undertaking import check_decided, found_after_all, is_gone, note, undertake
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.states import State
 
-BY_HAND = "it was deleted by hand"
 GONE = "Wix did not have the fulfillment any more"
 
 

@@ -2,142 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
+import structlog
 from pydantic import ValidationError
 
-from parcelhook.errors import ParcelhookError, ShipmentChanged
-from parcelhook.fulfillment.cancellation import AFTER_FULFILLMENT, BEFORE_WIX, cancel_booking, is_busy
+from parcelhook.errors import ParcelhookError, ShipmentChanged, WixInvalidRequest, WixNotFound
+from parcelhook.fulfillment.cancellation import cancel_order
+from parcelhook.fulfillment.echoes import bound_shipments, is_echo, learn, may_lag
 from parcelhook.fulfillment.orders import OrderNow, read_orders
-from parcelhook.fulfillment.routing import is_under_way, route
 from parcelhook.fulfillment.store import Store
-from parcelhook.ledger import moves
+from parcelhook.fulfillment.upkeep import follow_order, is_concerned, is_older, judge, may_have_fulfillments
+from parcelhook.ledger.inbox import APPROVED, CANCELED
 from parcelhook.ledger.rows import EventRow, ShipmentRow
-from parcelhook.ledger.states import State
-from parcelhook.statuses import forward
 from parcelhook.wix.fulfillments import OrderFulfillments
 
-APPROVED: Final = "wix.ecom.v1.order_approved"
-MAY_SHIP: Final = frozenset({APPROVED, "wix.ecom.v1.order_updated", "wix.ecom.v1.order_payment_status_updated"})
+FULFILLED: Final = "wix.ecom.v1.fulfillments_updated"
+SNAPSHOTS: Final = frozenset({"wix.ecom.v1.order_updated", "wix.ecom.v1.order_payment_status_updated"})
+FOLLOWED: Final = SNAPSHOTS | {APPROVED, CANCELED, FULFILLED}
+LOOK: Final = "the order is to be read"
 
 
 def take_events(store: Store, events: Sequence[EventRow]) -> None:
     """Deal with events in the order they came; one that cannot be dealt with now comes again.
 
-    The orders they may ship are read together, and only where nothing of them is under way yet, so that a flood of
-    approvals, and the echoes of what we do ourselves, cost few calls. Where they cannot be read, events that need no
-    order are dealt with all the same.
+    Whether an order is to be read at all is told from what webhooks brought. Those that are, are read together, so that
+    a flood of approvals, and the echoes of what we do ourselves, cost few calls. Where they cannot be read, events that
+    need no order are dealt with all the same.
     """
-    may_ship = {event.order_id for event in events if event.event_type in MAY_SHIP}
-    unknown = {id_ for id_ in may_ship if not is_under_way(store, id_)}
-    orders: dict[str, OrderNow] = {}
-    unread: ParcelhookError | None = None
-    try:
-        orders = read_orders(store.wix, sorted(unknown))
-    except ParcelhookError as error:
-        unread = error
-    for event in events:
-        if unread is not None and event.event_type in MAY_SHIP and event.order_id in unknown:
-            _put_off(store, event, unread)
-            continue
+    _Batch(store, [event for event in events if not _is_ignored(store, event)]).follow()
+
+
+def _is_ignored(store: Store, event: EventRow) -> bool:
+    """Finish an event that nothing follows from, with the reason."""
+    if event.event_type not in FOLLOWED:
+        why = "ignored: nothing follows from this event"
+    elif not event.order_id:
+        why = "ignored: it names no order"
+    elif store.ledger.inbox.is_stale(event, kinds=FOLLOWED):
+        why = "ignored: a later snapshot of it has arrived"
+    else:
+        return False
+    store.ledger.inbox.finish(event, outcome=why)
+    return True
+
+
+class _Batch:
+    """Events that are dealt with together."""
+
+    def __init__(self, store: Store, events: Sequence[EventRow]) -> None:
+        self._store = store
+        self._events = events
+        self._told = store.ledger.inbox.told(store.id, {event.order_id for event in events})
+        self._present: dict[str, OrderFulfillments] = {}
+        self._orders: dict[str, OrderNow | ParcelhookError | None] = {}
+        self._judged: dict[str, str | None] = {}
+
+    def follow(self) -> None:
+        learned = {event.id: self._try(event, self._learn) for event in self._events if event.event_type == FULFILLED}
+        rest = [event for event in self._events if learned.get(event.id, "") is not None]
+        judged = {event.id: self._try(event, self._judge) for event in rest if event.event_type != CANCELED}
+        self._look({event.order_id for event in rest if judged.get(event.id) == LOOK})
+        for event in rest:
+            outcome = self._try(event, self._follow) if judged.get(event.id, "") is not None else None
+            if outcome is not None:
+                told = "; ".join(filter(None, (learned.get(event.id), outcome)))
+                self._store.ledger.inbox.finish(event, outcome=" ".join(told.split()) or "known already")
+
+    def _try(self, event: EventRow, act: Callable[[EventRow], str]) -> str | None:
+        """Do something about an event; None where it could not be done, and the event was put off."""
         try:
-            outcome = follow(store, event, orders)
+            return act(event)
         except ParcelhookError as error:
-            _put_off(store, event, error)
+            self._put_off(event, error.message)
+        except Exception as error:  # noqa: BLE001 - one event that cannot be dealt with holds up no other
+            structlog.get_logger("parcelhook.events").exception("event not dealt with", event_id=event.id)
+            self._put_off(event, f"it could not be dealt with: {type(error).__name__}")
+        return None
+
+    def _put_off(self, event: EventRow, why: str) -> None:
+        wait = timedelta(seconds=min(600, 5 * 2 ** min(event.attempts, 7)))
+        self._store.ledger.inbox.retry(event, due_at=self._store.clock() + wait, detail=" ".join(why.split()))
+
+    def _learn(self, event: EventRow) -> str:
+        """Learn what others did to our fulfillments; the event's own list is believed as far as it can be."""
+        ours, present = bound_shipments(self._store, event.order_id), _listed(event)
+        if present is None:
+            return "ignored: it lists no fulfillments"
+        if event.sequence is None or present.order_id != event.order_id or not is_echo(ours, present):
+            present = self._list(event.order_id, is_known=bool(ours))
+        self._check_shown(event, ours, present)
+        self._present[event.order_id] = present
+        return "; ".join(learn(self._store, ours, present))
+
+    def _list(self, order_id: str, *, is_known: bool) -> OrderFulfillments:
+        try:
+            return self._store.wix.list_fulfillments(order_id)
+        except (WixNotFound, WixInvalidRequest):
+            if is_known:
+                raise
+            return OrderFulfillments(order_id=order_id)
+
+    def _check_shown(self, event: EventRow, ours: Sequence[ShipmentRow], present: OrderFulfillments) -> None:
+        """Raise ShipmentChanged where Wix may only be late in showing a fulfillment that was just made."""
+        at_wix = {fulfillment.id for fulfillment in present.fulfillments}
+        for row in ours:
+            its = row.fulfillment_id or ""
+            if (
+                its not in at_wix
+                and may_lag(self._store, row)
+                and not self._store.ledger.inbox.showed_before(event, its)
+            ):
+                msg = f"Wix may not show fulfillment {its} yet"
+                raise ShipmentChanged(msg)
+
+    def _judge(self, event: EventRow) -> str:
+        """Give the outcome of an event after which nothing is to be done about its order, or LOOK."""
+        id_ = event.order_id
+        if event.event_type in SNAPSHOTS and (event.sequence is None or not event.entity_id):
+            # Nobody can tell whether a later one came before it.
+            return LOOK
+        if event.event_type == FULFILLED and not is_concerned(self._store, id_, self._told[id_]):
+            return ""
+        if id_ not in self._judged:
+            self._judged[id_] = judge(self._store, id_, self._told[id_], self._present.get(id_))
+        verdict = self._judged[id_]
+        return LOOK if verdict is None else "" if event.event_type == FULFILLED else verdict
+
+    def _look(self, order_ids: Collection[str]) -> None:
+        """Read orders as they are now; one that a webhook showed as it was later, once more by itself."""
+        self._orders |= dict.fromkeys(order_ids)
+        tried = {id_ for id_ in order_ids if may_have_fulfillments(self._store, id_, self._told[id_])}
+        try:
+            read = read_orders(self._store.wix, sorted(order_ids), already_tried=tried)
+            for id_, now in [*read.items()]:
+                if is_older(now.order, self._told[id_]):
+                    read |= read_orders(self._store.wix, [id_], already_tried=tried)
+        except ParcelhookError as error:
+            self._orders |= dict.fromkeys(order_ids, error)
         else:
-            store.ledger.inbox.finish(event, outcome=outcome)
+            self._orders |= read
+
+    def _follow(self, event: EventRow) -> str:
+        """Do what follows from an event for its order, and give the outcome; "" where nothing does."""
+        id_ = event.order_id
+        if event.event_type == CANCELED:
+            self._judged.pop(id_, None)
+            return cancel_order(self._store, id_)
+        if id_ not in self._orders:
+            judged = self._judge(event)
+            if judged != LOOK:
+                return judged
+            self._look({id_})
+        now = self._orders[id_]
+        if isinstance(now, ParcelhookError):
+            raise now
+        if now is None:
+            return "the store has no such order"
+        followed = follow_order(self._store, now, told=self._told[id_])
+        return followed.done or ("" if event.event_type == FULFILLED else followed.settled)
 
 
-def follow(store: Store, event: EventRow, orders: Mapping[str, OrderNow]) -> str:
-    """Deal with one event and give its outcome in one line; an event of no interest is ignored with the reason."""
-    if store.ledger.inbox.is_stale(event):
-        return "ignored: a later snapshot of it has arrived"
-    if event.event_type in MAY_SHIP:
-        if is_under_way(store, event.order_id):
-            return "its shipment is known already"
-        now = orders.get(event.order_id)
-        approved_at = event.event_time if event.event_type == APPROVED else None
-        return route(store, now, approved_at=approved_at) if now else "the store has no such order"
-    if event.event_type == "wix.ecom.v1.order_canceled":
-        return cancel_order(store, event.order_id)
-    if event.event_type == "wix.ecom.v1.fulfillments_updated":
-        return _fulfillments(store, event)
-    return "ignored: nothing follows from this event"
-
-
-def _put_off(store: Store, event: EventRow, error: ParcelhookError) -> None:
-    wait = timedelta(seconds=min(600, 5 * 2 ** min(event.attempts, 7)))
-    store.ledger.inbox.retry(event, due_at=store.clock() + wait, detail=error.message)
-
-
-def cancel_order(store: Store, order_id: str) -> str:
-    """Drop the shipments of a canceled order that Wix does not have, and ask a person about those it has.
-
-    Raise ShipmentChanged, or what the carrier says of a booking that could not be canceled, to be called again later.
-    """
-    rows = store.ledger.shipments.find(store=store.id, order_id=order_id)
-    told = [_cancel(store, row) for row in sorted(rows, key=lambda row: is_busy(store, row))]
-    # After all shipments, and also of those canceled before: a process may have died in between.
-    told += [cancel_booking(store, row) for row in rows if row.state in {*BEFORE_WIX, State.CANCELED}]
-    return "; ".join(filter(None, told)) or "nothing of it was to be shipped"
-
-
-def _cancel(store: Store, row: ShipmentRow) -> str:
-    if is_busy(store, row):
-        msg = "its shipment is being dealt with at this moment"
-        raise ShipmentChanged(msg)
-    if row.state in BEFORE_WIX:
-        store.ledger.shipments.move(moves.canceled(row, reason="the order was canceled"))
-        return "its shipment was canceled"
-    if row.state is State.CREATED and not store.ledger.notices.latest([row], kind="kept", reason=AFTER_FULFILLMENT):
-        resolve = f"parcelhook review resolve {row.id}"
-        what_to_do = (
-            f"Stop the parcel and delete the fulfillment (`{resolve} --delete`), "
-            f"or leave it if the parcel is to arrive (`{resolve} --keep`)."
-        )
-        store.ledger.shipments.move(moves.needs_review(row, reason=AFTER_FULFILLMENT, what_to_do=what_to_do))
-        return "its fulfillment exists already; a person is asked"
-    return ""
-
-
-def _fulfillments(store: Store, event: EventRow) -> str:
+def _listed(event: EventRow) -> OrderFulfillments | None:
     try:
-        present = OrderFulfillments.model_validate_json(event.payload)
+        return OrderFulfillments.model_validate_json(event.payload)
     except ValidationError:
-        return "ignored: it lists no fulfillments"
-    ours = bound_shipments(store, event.order_id)
-    statuses = {fulfillment.id: fulfillment.status for fulfillment in present.fulfillments}
-    if any(_is_behind(row, statuses) for row in ours):
-        # The event may be older than what we did since: whether one is gone, or was set back, only Wix can tell.
-        present = store.wix.list_fulfillments(event.order_id)
-    return "; ".join(learn(store, ours, present)) or "known already"
-
-
-def _is_behind(row: ShipmentRow, statuses: Mapping[str, str | None]) -> bool:
-    """Tell whether statuses by fulfillment id lack the shipment's, or have one that does not follow on ours."""
-    seen = statuses.get(row.fulfillment_id or "")
-    return row.fulfillment_id not in statuses or not (seen == row.wix_status or forward(row.wix_status, seen))
-
-
-def bound_shipments(store: Store, order_id: str) -> list[ShipmentRow]:
-    """Give the shipments of an order that have a fulfillment at Wix, also those a person is asked about."""
-    states = {State.CREATED, State.NEEDS_REVIEW}
-    rows = store.ledger.shipments.find(store=store.id, order_id=order_id, states=states)
-    return [row for row in rows if row.fulfillment_id is not None]
-
-
-def learn(store: Store, ours: Sequence[ShipmentRow], present: OrderFulfillments) -> list[str]:
-    """Learn what others changed: a status set by hand, a fulfillment deleted; our own echoes change nothing."""
-    at_wix = {fulfillment.id: fulfillment for fulfillment in present.fulfillments}
-    told = []
-    for row in ours:
-        fulfillment = at_wix.get(row.fulfillment_id or "")
-        if fulfillment is None:
-            store.ledger.shipments.move(moves.deleted(row, reason="it was deleted at Wix"))
-            told.append(f"fulfillment {row.fulfillment_id} was deleted")
-        elif fulfillment.status != row.wix_status:
-            store.ledger.shipments.note_wix_status(row.id, wix_status=fulfillment.status)
-            told.append(f"fulfillment {row.fulfillment_id} is {fulfillment.status}")
-    return told
+        return None

@@ -116,9 +116,11 @@ def _numbered(
     """Give orders that wait for a number the first that comes without items, and tell which wishes that were."""
     moved: dict[str, tuple[int, Move]] = {}
     for place, new in news.items():
-        waiting = None if new.items else _waiting_for_number(known.get(new.order_id, ()), new.intent_key)
+        its = known.get(new.order_id, ())
+        waiting = None if new.items else _waiting_for_number(its, new)
         if waiting is not None:
-            moved.setdefault(waiting.id, (place, moves.revised(waiting, replace(new, items=waiting.items))))
+            items = waiting.items if any(row is not waiting and _is_open(row) for row in its) else ()
+            moved.setdefault(waiting.id, (place, moves.revised(waiting, replace(new, items=items))))
     # Where another process gave it a number first, that may be this very wish: adding it finds out.
     rows = store.ledger.shipments.move_all([move for _, move in moved.values()])
     return {moved[row.id][0]: TakenIn(row, is_new=True) for row in rows}
@@ -223,15 +225,25 @@ def _left(store: Store, order_ids: Sequence[str]) -> dict[str, dict[str, int]]:
     return {id_: remaining_quantities(now.order, now.shipped) for id_, now in orders.items()}
 
 
-def _waiting_for_number(rows: Sequence[ShipmentRow], intent_key: str) -> ShipmentRow | None:
+def _waiting_for_number(rows: Sequence[ShipmentRow], new: NewShipment) -> ShipmentRow | None:
     """Give the order's shipment that waits for a number from us, unless the wish's key has a shipment of its own.
 
-    One that a carrier is being asked about is not for us.
+    One that a carrier is being asked about is not for us. Where several wait, only that of the very carrier is meant:
+    with another's number everything that remains is sent.
     """
-    if any(row.intent_key == intent_key for row in rows):
+    if any(row.intent_key == new.intent_key for row in rows):
         return None
-    waiting = (row for row in rows if row.state is State.WAITING_NUMBER)
-    return next((row for row in waiting if row.due_at is None and row.claimed_by is None), None)
+    waiting = [row for row in rows if row.state is State.WAITING_NUMBER]
+    waiting = [row for row in waiting if row.due_at is None and row.claimed_by is None]
+    same = next((row for row in waiting if row.carrier == new.carrier), None)
+    return same or (waiting[0] if len(waiting) == 1 else None)
+
+
+def _is_open(row: ShipmentRow) -> bool:
+    """Tell whether a shipment may still take something of its order that Wix does not show."""
+    if row.state in {State.WAITING_NUMBER, State.WAITING_LINK, State.READY, State.SENDING}:
+        return True
+    return row.state is State.NEEDS_REVIEW and row.fulfillment_id is None
 
 
 def _nothing_came_of(row: ShipmentRow) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from parcelhook.errors import InputError, NotFulfillable, WixInvalidRequest, WixNotFound
@@ -78,9 +78,10 @@ def _find(wix: WixClient, order_ids: list[str]) -> dict[str, WixOrder]:
     return found
 
 
-def for_plugins(now: OrderNow, *, store: str) -> Order:
-    """Give the order as a plug-in sees it: only what this store still has to ship."""
-    order, left = now.order, remaining_quantities(now.order, now.shipped)
+def for_plugins(now: OrderNow, *, store: str, left: Mapping[str, int] | None = None) -> Order:
+    """Give the order as a plug-in sees it: only what this store still has to ship, or ``left`` of it."""
+    order = now.order
+    left = remaining_quantities(order, now.shipped) if left is None else left
     return Order(
         id=order.id,
         number=order.number,

@@ -9,7 +9,7 @@ from typing import Final
 
 from parcelhook.errors import InputError, Undecided, WrongState
 from parcelhook.fulfillment.booking import FIND, LOOK
-from parcelhook.fulfillment.cancellation import cancel_booking
+from parcelhook.fulfillment.cancellation import NOTHING_TO_SHIP, cancel_booking
 from parcelhook.fulfillment.corrections import drop_failed, renamed, rivals_of
 from parcelhook.fulfillment.deletion import GONE
 from parcelhook.fulfillment.intake import new_shipment, take_in
@@ -173,8 +173,8 @@ def drop(store: Store, row: ShipmentRow) -> ShipmentRow:
     """Let nothing be shipped, and cancel what was booked; raise WrongState where Wix, asked now, has it."""
     if row.state is State.NEEDS_REVIEW:
         _check_absent(store, row, listed(store, row.order_id), way="drop")
-        reason = "nothing is to be shipped"
-        move = moves.deleted(row, reason=GONE) if row.fulfillment_id else moves.canceled(row, reason=reason)
+        is_known = row.fulfillment_id is not None
+        move = moves.deleted(row, reason=GONE) if is_known else moves.canceled(row, reason=NOTHING_TO_SHIP)
         row = store.ledger.shipments.move(move)
     _close_booking(store, row)
     cancel_booking(store, row)

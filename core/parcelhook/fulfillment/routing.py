@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import count
 from typing import Final
 
-from parcelhook.errors import NotFulfillable
 from parcelhook.fulfillment.orders import OrderNow, for_plugins
-from parcelhook.fulfillment.plan import check_order
 from parcelhook.fulfillment.store import Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import NewShipment, ShipmentRow
@@ -21,40 +21,41 @@ from parcelhook.settings import Rule
 BOOK: Final = "parcelhook_book"
 WAITING_KEY: Final = "waiting for a number"
 KILOGRAMS: Final[Mapping[str, float]] = {"KG": 1.0, "LB": 0.453_592_37}
-OVER: Final = frozenset({State.FAILED, State.CANCELED, State.DELETED})
 
 
-def route(store: Store, now: OrderNow, *, approved_at: datetime | None = None) -> str:
-    """Write down how an approved order is shipped, and give in one line what was decided.
+def route(store: Store, now: OrderNow, uncovered: Mapping[str, int]) -> str:
+    """Write down who carries what no shipment of an order covers, by line item id; give in one line what was decided.
 
-    A carrier that can book is asked for its number next; everything else waits for a number from a person. An order
-    that is known already, must not be shipped, or was approved before this store was set up is left alone.
+    A carrier that can book is asked for its number next; everything else waits for a number from a person, carrier by
+    carrier: with what waits for a number of that carrier already, where there is such a shipment.
     """
-    set_up_at = store.ledger.stores.get(store.id).set_up_at
-    if (approved_at or now.order.created_date or set_up_at) < set_up_at:
-        return "it was approved before this store was set up"
-    try:
-        check_order(now.order, ship_unpaid=store.ship_unpaid)
-    except NotFulfillable as error:
-        return error.message
-    order = for_plugins(now, store=store.id)
-    if not order.line_items:
-        return "nothing of it is shipped by this store"
-    if is_under_way(store, order.id):
-        return "its shipment is known already"
+    order = for_plugins(now, store=store.id, left=uncovered)
+    rows = store.ledger.shipments.find(store=store.id, order_id=order.id)
     carriers, doubt = choose(store, order)
-    added = store.ledger.shipments.add_all(_shipments(store, order, carriers))
-    rows = [each.shipment for each in added if each.is_new]
-    if doubt:
-        waiting = [row for row in rows if row.due_at is None]
-        store.ledger.shipments.move_all([moves.wait_for_number(row, reason=doubt) for row in waiting])
     why = _why(_rule(store, order))
-    return doubt or "; ".join(_told(row, why) for row in rows) or "its shipment was canceled or deleted before"
+    told = []
+    for new in _shipments(store, order, carriers, rows):
+        waiting = None if new.due_at else _waiting_for(new.carrier, rows)
+        row = _added(store, new) if waiting is None else _extended(store, waiting, new.items)
+        if doubt and not row.carrier:
+            store.ledger.shipments.move(moves.wait_for_number(row, reason=doubt))
+        told.append(doubt if doubt and not row.carrier else _told(row, why))
+    return "; ".join(told)
 
 
-def is_under_way(store: Store, order_id: str) -> bool:
-    """Tell whether a shipment of the order is known that may still become, or is, a fulfillment."""
-    return any(row.state not in OVER for row in store.ledger.shipments.find(store=store.id, order_id=order_id))
+def _added(store: Store, new: NewShipment) -> ShipmentRow:
+    return store.ledger.shipments.add_all([new])[0].shipment
+
+
+def _extended(store: Store, row: ShipmentRow, items: Sequence[ShipmentItem]) -> ShipmentRow:
+    reason = "the order has further items"
+    return store.ledger.shipments.move(moves.adjusted(row, items=(*row.items, *items), reason=reason))
+
+
+def _waiting_for(carrier: str, rows: Sequence[ShipmentRow]) -> ShipmentRow | None:
+    """Give the shipment that waits for a person to bring a number of the carrier."""
+    waiting = (row for row in rows if row.state is State.WAITING_NUMBER and row.due_at is None)
+    return next((row for row in waiting if row.carrier == carrier and row.claimed_by is None), None)
 
 
 def choose(store: Store, order: Order) -> tuple[dict[str, str], str]:
@@ -71,35 +72,55 @@ def choose(store: Store, order: Order) -> tuple[dict[str, str], str]:
     return {id_: carriers.pop() for id_, carriers in chosen.items() if len(carriers) == 1}, doubt
 
 
-def _shipments(store: Store, order: Order, carriers: Mapping[str, str]) -> list[NewShipment]:
-    """Give a shipment for each carrier that can book, and one that waits for a number for all the rest."""
-    chosen = dict.fromkeys(carriers.get(item.id, "") for item in order.line_items)
-    bookers = [carrier for carrier in chosen if carrier and BOOK in store.registry.hook_names(carrier)]
-    rest = [carrier for carrier in chosen if carrier not in bookers]
+def _shipments(
+    store: Store, order: Order, carriers: Mapping[str, str], rows: Sequence[ShipmentRow]
+) -> list[NewShipment]:
+    """Give a shipment for each carrier that can book, and one that waits for a number for each of the others."""
+    deleted = {item.line_item_id for row in rows if row.state is State.DELETED for item in row.items}
+    keys = {row.intent_key for row in rows}
     news = []
-    for carrier in bookers:
-        items = _items(order, carriers, {carrier})
-        key = booking_key(store.id, order.id, items)
-        news.append(_new(store, order, carrier, key=key, items=items, due_at=store.clock()))
-    if rest:
-        # Where nothing of the order is booked, its items are not fixed: whatever remains will be shipped.
-        items = _items(order, carriers, set(rest)) if bookers else ()
-        news.append(_new(store, order, rest[0] if len(rest) == 1 else "", key=WAITING_KEY, items=items))
+    for carrier in dict.fromkeys(carriers.get(item.id, "") for item in order.line_items):
+        items = _items(order, carriers, carrier)
+        # What was deleted once is not booked anew unasked: its parcel may be under way.
+        can_book = carrier and BOOK in store.registry.hook_names(carrier)
+        booked = tuple(item for item in items if can_book and item.line_item_id not in deleted)
+        if booked:
+            key = _free(partial(booking_key, store.id, order.id, booked), keys)
+            news.append(_new(store, order, carrier, key=key, items=booked, due_at=store.clock()))
+        rest = tuple(item for item in items if item not in booked)
+        if rest:
+            news.append(_new(store, order, carrier, key=_free(waiting_key, keys), items=rest))
     return news
 
 
-def _items(order: Order, carriers: Mapping[str, str], of: Collection[str]) -> tuple[ShipmentItem, ...]:
+def _free(key: Callable[[int], str], taken: set[str]) -> str:
+    """Give the first key of its kind that no shipment of the order has, and take it."""
+    found = next(each for each in map(key, count(1)) if each not in taken)
+    taken.add(found)
+    return found
+
+
+def waiting_key(nth: int) -> str:
+    """Give the key of a shipment that waits for a number from a person, until it goes by that number."""
+    return WAITING_KEY if nth == 1 else f"{WAITING_KEY} ({nth})"
+
+
+def _items(order: Order, carriers: Mapping[str, str], carrier: str) -> tuple[ShipmentItem, ...]:
     return tuple(
         ShipmentItem(line_item_id=item.id, quantity=item.remaining)
         for item in order.line_items
-        if carriers.get(item.id, "") in of
+        if carriers.get(item.id, "") == carrier
     )
 
 
-def booking_key(store_id: str, order_id: str, items: tuple[ShipmentItem, ...]) -> str:
-    """Give the key a booking keeps however often it is tried; it says nothing about the consignee."""
-    parts = "\n".join((store_id, order_id, *sorted(f"{item.line_item_id} {item.quantity}" for item in items)))
-    return f"ph-{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
+def booking_key(store_id: str, order_id: str, items: tuple[ShipmentItem, ...], nth: int = 1) -> str:
+    """Give the key a booking keeps however often it is tried; it says nothing about the consignee.
+
+    ``nth`` tells apart what is booked anew from what was canceled before.
+    """
+    parts = [store_id, order_id, *sorted(f"{item.line_item_id} {item.quantity}" for item in items)]
+    text = "\n".join(parts if nth == 1 else [*parts, str(nth)])
+    return f"ph-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def _new(

@@ -194,8 +194,8 @@ def _latest(connection: sa.Connection, store: str, entity_fqdn: str, entity_id: 
 def _happened(connection: sa.Connection, store: str, order_id: str) -> dict[str, datetime | None]:
     row = inbox.c
     query = (
-        sa.select(row.event_type, sa.func.min(row.event_time))
+        sa.select(row.event_type, sa.func.min(row.event_time).label("at"))
         .where(row.store == store, row.order_id == order_id, row.event_type.in_(NEVER_STALE))
         .group_by(row.event_type)
     )
-    return {event_type: at for event_type, at in connection.execute(query)}
+    return {row.event_type: row.at for row in connection.execute(query)}

@@ -6,7 +6,7 @@ Each function takes the row it starts from and gives a Move. Whether the states 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from parcelhook.ledger import words
@@ -39,6 +39,12 @@ def wait_for_number(row: ShipmentRow, *, reason: str, due_at: datetime | None = 
     """Wait for a number: the carrier's, which is asked for at ``due_at``, or without that a person's."""
     changes = {"due_at": due_at, "error": reason}
     return Move(row=row, to=State.WAITING_NUMBER, kind="waiting_number", reason=reason, changes=changes)
+
+
+def adjusted(row: ShipmentRow, *, items: tuple[ShipmentItem, ...], reason: str) -> Move:
+    """Let a shipment that waits for its number hold other items, because its order changed."""
+    detail = ", ".join(f"{item.quantity} of {item.line_item_id}" for item in items)
+    return replace(noted(row, kind="adjusted", detail=detail, reason=reason), items=items)
 
 
 def numbered(row: ShipmentRow, *, parcels: tuple[NewParcel, ...]) -> Move:
