@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -25,20 +26,18 @@ class FailedLines:
 
     def __init__(self, path: Path, source: Path, form: Form) -> None:
         self._path = path
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = path.with_name(f".{path.name}.{token_hex(4)}")
         self._source = source
         self._form = form
         self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
-        if self._path.exists() and self._path.samefile(self._source):
-            msg = f"{self._path}: is the file that is to be shipped"
-            raise InputError(msg, field="--failed-to", what_to_do="Give another name.")
-        if self._path.is_dir():
-            msg = f"{self._path}: is a folder"
-            raise InputError(msg, field="--failed-to", what_to_do="Give the name of a file.")
         try:
-            self._file = self._part.open("w", encoding="utf-8", newline="")
+            problem = _problem(self._path, self._source)
+            if problem:
+                msg = f"{self._path}: is {problem}"
+                raise InputError(msg, field="--failed-to", what_to_do="Give another name.")
+            self._file = self._part.open("x", encoding="utf-8", newline="")
         except OSError as error:
             raise self._unwritable(error) from error
         return self
@@ -72,9 +71,18 @@ class FailedLines:
         kept = [place for place, column in enumerate(self._form.columns) if column not in ADDED]
         writer.writerow([*(self._form.heading[place] for place in kept), *ADDED])
         for number, raw, error, what_to_do in lines:
+            values, surplus = self._values(raw)
+            writer.writerow([*(values[place] for place in kept), f"line {number}: {error}", what_to_do, *surplus])
+
+    def _values(self, raw: str) -> tuple[list[str], list[str]]:
+        """Give a value for each column, and what has no column: with that, a line stays bad until it is corrected."""
+        width = len(self._form.columns)
+        try:
             values = self._form.values(raw)
-            values += [""] * (len(self._form.columns) - len(values))
-            writer.writerow([*(values[place] for place in kept), f"line {number}: {error}", what_to_do])
+            surplus = values[width:]
+        except csv.Error:
+            values, surplus = self._form.values_at_best(raw), [raw]
+        return [*values, *[""] * width][:width], surplus
 
     def _write_json(self, file: TextIO, lines: Iterable[tuple[int, str, str, str]]) -> None:
         for number, raw, error, what_to_do in lines:
@@ -89,3 +97,15 @@ class FailedLines:
         msg = f"{self._path}: cannot be written: {error.strerror or error}"
         what_to_do = "Make room or name another file, and run the same command again: what was shipped is found."
         return InputError(msg, field="--failed-to", what_to_do=what_to_do)
+
+
+def _problem(path: Path, source: Path) -> str:
+    """Say why a file must not be written to, or give nothing."""
+    if not path.exists():
+        return ""
+    if source.exists() and path.samefile(source):
+        return "the file that is to be shipped"
+    if path.is_dir():
+        return "a folder"
+    # It would be replaced, and with it a device that others need.
+    return "" if path.is_file() else "no file"

@@ -155,7 +155,7 @@ def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] 
         spool.bind((number, its) for number, its in found.items() if its)
         existing = list(filter(None, found.values()))
         spool.learn(store.ledger.shipments.standing(existing).values(), existing=existing)
-    spool.sort_again()
+    spool.sort()
 
 
 class _Check:

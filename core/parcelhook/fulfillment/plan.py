@@ -76,6 +76,15 @@ def check_order(order: WixOrder, *, ship_unpaid: bool) -> None:
             raise NotFulfillable(msg, field="order", what_to_do=what_to_do)
 
 
+def rest_unknown() -> NotFulfillable:
+    """Give the error for what is to take all that remains, where something else of the order cannot be sent as asked.
+
+    Were it sent, what the other one is corrected to could not be sent any more.
+    """
+    msg = "another line of the order cannot be used, so it is not known what remains for this parcel"
+    return NotFulfillable(msg, field="order", what_to_do="Correct that line, and send both again.")
+
+
 def _ships(line: OrderLineItem) -> bool:
     return line.preset not in NEVER_SHIPPED and line.shippable is not False and not line.fulfiller_id
 

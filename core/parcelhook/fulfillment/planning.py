@@ -12,7 +12,7 @@ from typing import Final
 from parcelhook.errors import NotFulfillable, ShipmentChanged, WixError
 from parcelhook.fulfillment.matching import number_exists
 from parcelhook.fulfillment.orders import OrderNow, read_orders, unknown_order
-from parcelhook.fulfillment.plan import plan_items
+from parcelhook.fulfillment.plan import plan_items, rest_unknown
 from parcelhook.fulfillment.refusals import put_back
 from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.ledger import moves
@@ -74,6 +74,7 @@ class _Planning:
         self._store = store
         self._sending = sending
         self._by_order: dict[str, list[Planned]] = defaultdict(list)
+        self._impossible: set[str] = set()
 
     @property
     def planned(self) -> list[Planned]:
@@ -102,7 +103,10 @@ class _Planning:
 
     def _items(self, row: ShipmentRow, now: OrderNow, taken: Sequence[ShipmentItem]) -> tuple[ShipmentItem, ...]:
         wanted = {item.line_item_id: item.quantity for item in row.items}
-        return plan_items(now.order, (*now.shipped, *taken), wanted=wanted, ship_unpaid=self._store.ship_unpaid)
+        items = plan_items(now.order, (*now.shipped, *taken), wanted=wanted, ship_unpaid=self._store.ship_unpaid)
+        if not wanted and row.source == "file" and row.order_id in self._impossible:
+            raise rest_unknown()
+        return items
 
     def _fits(self, row: ShipmentRow, now: OrderNow) -> bool:
         """Tell whether a shipment could go, were it not for what others of its order take."""
@@ -113,6 +117,7 @@ class _Planning:
         return True
 
     def _failed(self, row: ShipmentRow, error: NotFulfillable) -> Outcome:
+        self._impossible.add(row.order_id)
         self._store.ledger.shipments.move(moves.failed(row, error=error.message, what_to_do=error.what_to_do))
         return Outcome.NOT_FULFILLABLE
 

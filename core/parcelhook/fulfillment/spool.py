@@ -19,6 +19,7 @@ from typing import Final
 from parcelhook.errors import LedgerError
 from parcelhook.fulfillment.files import BadLine, Line, Row
 from parcelhook.fulfillment.intake import Wish
+from parcelhook.fulfillment.plan import rest_unknown
 from parcelhook.ledger.rows import Standing
 from parcelhook.numbers import normalise
 
@@ -33,9 +34,9 @@ _TABLES: Final = """
     CREATE TABLE wish (
         number INTEGER PRIMARY KEY, order_id TEXT, carrier TEXT, name TEXT, key TEXT, call INTEGER,
         shipment TEXT, state TEXT DEFAULT '', fulfillment TEXT, existed INTEGER DEFAULT 0,
-        error TEXT DEFAULT '', what_to_do TEXT DEFAULT '', UNIQUE (order_id, carrier, name)
+        error TEXT DEFAULT '', what_to_do TEXT DEFAULT '', UNIQUE (order_id, name)
     );
-    CREATE TABLE parcel (wish INTEGER, number TEXT, url TEXT, PRIMARY KEY (wish, number));
+    CREATE TABLE parcel (wish INTEGER, number TEXT, given TEXT, url TEXT, PRIMARY KEY (wish, number));
     CREATE TABLE item (wish INTEGER, item TEXT, number TEXT, quantity INTEGER, PRIMARY KEY (wish, item, number));
     CREATE INDEX line_of_wish ON line (wish);
     CREATE INDEX wish_of_call ON wish (call);
@@ -50,13 +51,26 @@ _FAIL_WITH_ITS_LINE: Final = """
 """
 _FAIL_REST_BESIDE_BAD: Final = """
     UPDATE wish SET state = 'FAILED', error = ?, what_to_do = ?
-    WHERE state = '' AND number NOT IN (SELECT wish FROM item)
-        AND order_id IN (SELECT order_id FROM line WHERE blocks)
+    WHERE state = ''
+        AND (number NOT IN (SELECT wish FROM item) OR number IN (SELECT wish FROM item WHERE quantity IS NULL))
+        AND (
+            order_id IN (SELECT order_id FROM line WHERE blocks)
+            OR order_id IN (SELECT order_id FROM wish WHERE state = 'FAILED')
+        )
 """
 _FAIL_SECOND_REST: Final = """
     UPDATE wish SET state = 'FAILED', error = ?, what_to_do = ?
     WHERE state = '' AND number NOT IN (SELECT wish FROM item) AND number NOT IN (
         SELECT min(number) FROM wish WHERE number NOT IN (SELECT wish FROM item) GROUP BY order_id
+    )
+"""
+_FAIL_REST_OF_SHARED_ITEM: Final = """
+    UPDATE wish SET state = 'FAILED', error = ?, what_to_do = ?
+    WHERE state = '' AND number IN (
+        SELECT item.wish FROM item JOIN wish AS its ON its.number = item.wish
+        JOIN wish AS other ON other.order_id = its.order_id AND other.number != its.number AND other.state = ''
+        JOIN item AS taken ON taken.wish = other.number AND taken.item = item.item
+        WHERE item.quantity IS NULL
     )
 """
 
@@ -101,8 +115,7 @@ class Spool:
         with self._database:
             for line in lines:
                 self._add(line)
-            self._fail_together()
-            self._sort()
+            self._database.execute(_FAIL_WITH_ITS_LINE)
 
     def calls(self) -> Iterator[list[Spooled]]:
         """Give what is to be shipped, a hundred orders at a time, sorted by carrier."""
@@ -112,9 +125,10 @@ class Spool:
             if wishes:
                 yield wishes
 
-    def sort_again(self) -> None:
-        """Fill the calls anew with what is still to be shipped."""
+    def sort(self) -> None:
+        """Put into calls what is still to be shipped, once it is known what cannot be shipped or is there already."""
         with self._database:
+            self._fail_together()
             self._sort()
 
     def waiting(self, *, at_a_time: int = 500) -> Iterator[list[Spooled]]:
@@ -211,15 +225,18 @@ class Spool:
         self._database.execute(
             "INSERT OR IGNORE INTO wish (number, order_id, carrier, name, key) VALUES (?, ?, ?, ?, ?)", values
         )
-        query = "SELECT number FROM wish WHERE order_id = ? AND carrier = ? AND name = ?"
-        (found,) = self._database.execute(query, values[1:4]).fetchone()
+        query = "SELECT number FROM wish WHERE order_id = ? AND name = ?"
+        (found,) = self._database.execute(query, (row["order_id"], name)).fetchone()
         return int(found)
 
     def _add_to(self, wish: int, line: Line) -> tuple[tuple[str, str] | None, bool]:
         """Add a line to its parcel; give what is wrong with it beside the earlier ones, and whether nothing may go."""
         row, item = line.row, line.row.get("line_item_id", "")
-        number, url = row["tracking_number"], row.get("tracking_url", "")
+        number, url = normalise(row["tracking_number"]), row.get("tracking_url", "")
         quantity = int(row["quantity"]) if row.get("quantity") else None
+        query = "SELECT carrier FROM wish WHERE number = ?"
+        if self._database.execute(query, (wish,)).fetchone()[0] != row["carrier"]:
+            return (f"line {wish} gives the same parcel another carrier", "Give the parcel one carrier."), True
         known = dict(self._database.execute("SELECT number, url FROM parcel WHERE wish = ?", (wish,)).fetchall())
         query = "SELECT item, number, quantity FROM item WHERE wish = ?"
         items = {(each[0], each[1]): each[2] for each in self._database.execute(query, (wish,))}
@@ -230,7 +247,9 @@ class Spool:
         if number in known and (not item or (item, number) in items):
             error = f"line {wish} says the same parcel and item already"
             return (error, "Take one of the two lines out."), items.get((item, number)) != quantity
-        self._database.execute("INSERT OR IGNORE INTO parcel VALUES (?, ?, ?)", (wish, number, url))
+        self._database.execute(
+            "INSERT OR IGNORE INTO parcel VALUES (?, ?, ?, ?)", (wish, number, row["tracking_number"], url)
+        )
         if item:
             self._database.execute("INSERT INTO item VALUES (?, ?, ?, ?)", (wish, item, number, quantity))
         return None, False
@@ -238,11 +257,12 @@ class Spool:
     def _fail_together(self) -> None:
         """Fail what must not go because of another line: once it went, that line could not be corrected any more."""
         change = self._database.execute
-        change(_FAIL_WITH_ITS_LINE)
-        error = "another line of the order cannot be used, so it is not known what remains for this parcel"
-        change(_FAIL_REST_BESIDE_BAD, (error, _CORRECT_IT))
+        unknown = rest_unknown()
+        change(_FAIL_REST_BESIDE_BAD, (unknown.message, unknown.what_to_do))
         error = "an earlier line ships all that remains of the order, so nothing is left for this parcel"
         change(_FAIL_SECOND_REST, (error, _SAY_WHICH))
+        error = "another parcel has some of the same line item, so it is not known what remains of it for this one"
+        change(_FAIL_REST_OF_SHARED_ITEM, (error, "Give the quantity on each of the lines."))
 
     def _sort(self) -> None:
         """Give each order its call: sorted by carrier, with all parcels of an order in the same one."""
@@ -260,7 +280,9 @@ class Spool:
         values = {"call": call, "after": after, "limit": limit}
         wishes = self._database.execute(f"SELECT * {_CHOSEN} ORDER BY number", values).fetchall()
         parcels: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
-        query = f"SELECT parcel.* {_CHOSEN} JOIN parcel ON parcel.wish = wish.number ORDER BY parcel.rowid"
+        query = (
+            f"SELECT parcel.wish, given, url {_CHOSEN} JOIN parcel ON parcel.wish = wish.number ORDER BY parcel.rowid"
+        )
         for wish, number, url in self._database.execute(query, values):
             parcels[wish].append((number, url or None))
         items: dict[int, dict[str, int | None]] = defaultdict(dict)
@@ -287,9 +309,6 @@ _SAY_WHICH: Final = (
     "Say with line_item_id and quantity on every line what is in each parcel; or, where nobody knows, give both lines "
     "one key: they are then one fulfillment of several parcels."
 )
-
-
-_CORRECT_IT: Final = "Correct that line, and send both again."
 
 
 def _is_named(row: Row) -> bool:
@@ -320,9 +339,9 @@ def spooled() -> Iterator[Spool]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parcelhook-"))
         except OSError as error:
             raise _no_room(error) from error
-        database = stack.enter_context(closing(sqlite3.connect(Path(folder) / "spool.sqlite")))
-        database.row_factory = sqlite3.Row
         try:
+            database = stack.enter_context(closing(sqlite3.connect(Path(folder) / "spool.sqlite")))
+            database.row_factory = sqlite3.Row
             yield Spool(database)
         except sqlite3.OperationalError as error:
             raise _no_room(error) from error
