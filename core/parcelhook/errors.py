@@ -217,6 +217,7 @@ class WixUnreadable(WixError):
 class ShipmentChanged(ParcelhookError):
     """Report that another process moved the shipment since it was read; read it again."""
 
+    exit_code = 4
     retryable = True
 
 
