@@ -15,7 +15,7 @@ from parcelhook.fulfillment.echoes import bound_shipments, is_echo, learn, may_l
 from parcelhook.fulfillment.orders import OrderNow, read_orders
 from parcelhook.fulfillment.store import Store
 from parcelhook.fulfillment.upkeep import follow_order, is_concerned, is_older, judge, may_have_fulfillments
-from parcelhook.ledger.inbox import APPROVED, CANCELED
+from parcelhook.ledger.inbox import APPROVED, CANCELED, STALE
 from parcelhook.ledger.rows import EventRow, ShipmentRow
 from parcelhook.wix.fulfillments import OrderFulfillments
 
@@ -42,7 +42,7 @@ def _is_ignored(store: Store, event: EventRow) -> bool:
     elif not event.order_id:
         why = "ignored: it names no order"
     elif store.ledger.inbox.is_stale(event, kinds=FOLLOWED):
-        why = "ignored: a later snapshot of it has arrived"
+        why = STALE
     else:
         return False
     store.ledger.inbox.finish(event, outcome=why)

@@ -21,6 +21,9 @@ CANCELED: Final = "wix.ecom.v1.order_canceled"
 NEVER_STALE: Final = frozenset({APPROVED, CANCELED})
 """Events that say what happened, and not only how the entity looks now."""
 
+STALE: Final = "ignored: a later snapshot of it has arrived"
+"""The outcome of an event that is stale."""
+
 _CHUNK: Final = 500
 
 
@@ -124,7 +127,7 @@ class Inbox:
         if event.sequence is None or not event.entity_id or event.event_type in NEVER_STALE:
             return False
         other = inbox.c
-        is_dealt_with = sa.or_(other.finished_at.is_not(None), other.id < event.id)
+        is_dealt_with = sa.or_(sa.and_(other.finished_at.is_not(None), other.outcome != STALE), other.id < event.id)
         is_same = sa.and_(other.event_type == event.event_type, other.id != event.id, is_dealt_with)
         wanted = [*_of_entity(event), sa.or_(other.sequence > event.sequence, is_same)]
         if kinds:
