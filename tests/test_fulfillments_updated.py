@@ -349,8 +349,8 @@ def test_a_list_of_an_order_nobody_knows_costs_no_call(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("payload", ["{}", "[]", '{"orderId": 7, "fulfillments": "none"}', "null", "{not json"])
-def test_a_payload_that_cannot_be_read_is_ignored(shop: Shop, payload: str) -> None:
-    """An event that does not hold what it should is finished, and nothing is deleted for it."""
+def test_a_payload_that_cannot_be_read_deletes_nothing(shop: Shop, payload: str) -> None:
+    """Where an event does not hold what it should, Wix is asked, and nothing is deleted for it."""
     row = shop.created(shop.order())
     event = arrived(shop, UPDATED, row.order_id, payload=payload)
 

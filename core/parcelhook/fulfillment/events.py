@@ -57,6 +57,7 @@ class _Batch:
         self._events = events
         self._told = store.ledger.inbox.told(store.id, {event.order_id for event in events})
         self._present: dict[str, OrderFulfillments] = {}
+        self._listed: dict[str, OrderFulfillments] = {}
         self._orders: dict[str, OrderNow | ParcelhookError | None] = {}
         self._judged: dict[str, str | None] = {}
 
@@ -88,22 +89,24 @@ class _Batch:
 
     def _learn(self, event: EventRow) -> str:
         """Learn what others did to our fulfillments; the event's own list is believed as far as it can be."""
-        ours, present = bound_shipments(self._store, event.order_id), _listed(event)
-        if present is None:
-            return "ignored: it lists no fulfillments"
-        if event.sequence is None or present.order_id != event.order_id or not is_echo(ours, present):
+        ours, present = bound_shipments(self._store, event.order_id), _shown(event)
+        is_numbered = event.sequence is not None and bool(event.entity_id)
+        if present is None or not is_numbered or present.order_id != event.order_id or not is_echo(ours, present):
             present = self._list(event.order_id, is_known=bool(ours))
         self._check_shown(event, ours, present)
         self._present[event.order_id] = present
         return "; ".join(learn(self._store, ours, present))
 
     def _list(self, order_id: str, *, is_known: bool) -> OrderFulfillments:
-        try:
-            return self._store.wix.list_fulfillments(order_id)
-        except (WixNotFound, WixInvalidRequest):
-            if is_known:
-                raise
-            return OrderFulfillments(order_id=order_id)
+        """Give an order's fulfillments as Wix has them now: once for all events of this batch."""
+        if order_id not in self._listed:
+            try:
+                self._listed[order_id] = self._store.wix.list_fulfillments(order_id)
+            except (WixNotFound, WixInvalidRequest):
+                if is_known:
+                    raise
+                self._listed[order_id] = OrderFulfillments(order_id=order_id)
+        return self._listed[order_id]
 
     def _check_shown(self, event: EventRow, ours: Sequence[ShipmentRow], present: OrderFulfillments) -> None:
         """Raise ShipmentChanged where Wix may only be late in showing a fulfillment that was just made."""
@@ -165,7 +168,7 @@ class _Batch:
         return followed.done or ("" if event.event_type == FULFILLED else followed.settled)
 
 
-def _listed(event: EventRow) -> OrderFulfillments | None:
+def _shown(event: EventRow) -> OrderFulfillments | None:
     try:
         return OrderFulfillments.model_validate_json(event.payload)
     except ValidationError:
