@@ -253,6 +253,101 @@ def test_an_unknown_event_type_is_kept_and_ignored(shop: Shop, wix: httpx.Client
     assert event.outcome.startswith("ignored")
 
 
+def changed(event: dict[str, Any], *, envelope: dict[str, Any] | None = None, **more: str) -> bytes:
+    """Give a webhook whose event, and envelope, differ: None takes a member away."""
+    claims = claims_of(**more)
+    outer = json.loads(claims["data"])
+    inner = {**json.loads(outer["data"]), **event}
+    inner = {name: value for name, value in inner.items() if value is not None}
+    outer = {**outer, "data": json.dumps(inner), **(envelope or {})}
+    outer = {name: value for name, value in outer.items() if value is not None}
+    return signed(claims | {"data": json.dumps(outer)})
+
+
+LINE = {"id": "00000000-0000-0000-0000-000000000001", "quantity": 1, "novelty": {"deep": [1, None]}}
+ORDER = {"id": "order-1", "number": "10108", "status": "APPROVED", "lineItems": [LINE], "cartId": "x"}
+
+
+@pytest.mark.parametrize(
+    ("event", "envelope"),
+    [
+        ({"entityId": None}, {}),
+        ({"entityEventSequence": None}, {}),
+        ({"entityEventSequence": 17}, {}),
+        ({"entityEventSequence": "seventeen"}, {}),
+        ({"entityEventSequence": "-1"}, {}),
+        ({"entityEventSequence": "9" * 30}, {}),
+        ({"entityEventSequence": {"value": 17}}, {}),
+        ({"eventTime": None}, {}),
+        ({"eventTime": "yesterday"}, {}),
+        ({"eventTime": 1700000000}, {}),
+        ({"eventTime": ["now"]}, {}),
+        ({"actionEvent": None}, {}),
+        ({"actionEvent": "none"}, {}),
+        ({"actionEvent": {"body": None}}, {}),
+        ({"actionEvent": {"body": {"order": 7}}}, {}),
+        ({"actionEvent": {"body": {"order": ORDER | {"lineItems": "none"}}}}, {}),
+        ({"actionEvent": {"body": {"order": ORDER | {"buyerNote": "cut emoji \ud83d"}}}}, {}),
+        ({"actionEvent": {"body": {"order": ORDER, "novelty": [{"deep": None}]}}}, {}),
+        ({"slug": None}, {}),
+        ({"slug": ["approved"]}, {}),
+        ({"originatedFrom": {"app": 1}, "triggeredByAnonymizeRequest": "yes", "novelty": [1]}, {}),
+        ({}, {"eventType": None}),
+        ({}, {"identity": None, "accountInfo": "none", "novelty": {}}),
+        ({}, {"identity": json.dumps({"identityType": ["APP"]})}),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_what_is_missing_or_new_in_an_event_loses_nothing(
+    shop: Shop, wix: httpx.Client, event: dict[str, Any], envelope: dict[str, Any]
+) -> None:
+    """A signed event is kept under its order, whatever else it lacks or holds that nobody knows yet."""
+    answer = wix.post("/webhooks", content=changed(event, envelope=envelope, event_id="e-1"))
+
+    assert answer.status_code == 200
+    assert kept(shop) == [(ID, "e-1", APPROVED, "order-1")]
+    take_events(shop.store, shop.ledger.inbox.take(ID, lease_seconds=60))
+    (row,) = shop.ledger.inbox.find()
+    assert row.outcome in {"the store has no such order", "it was approved before this store was set up"}
+
+
+@pytest.mark.parametrize(
+    ("event", "envelope", "status"),
+    [
+        ({"id": None}, {}, 401),
+        ({"id": ""}, {}, 401),
+        ({"id": {"not": "a text"}}, {}, 401),
+        ({"id": "x" * 201}, {}, 401),
+        ({}, {"instanceId": None}, 404),
+        ({}, {"instanceId": ""}, 404),
+        ({}, {"instanceId": [INSTANCE]}, 401),
+        ({}, {"data": {"id": "an object"}}, 401),
+        ({}, {"data": None}, 401),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_what_names_no_event_or_no_store_is_refused(
+    shop: Shop, wix: httpx.Client, event: dict[str, Any], envelope: dict[str, Any], status: int
+) -> None:
+    """Without an id nothing can be dealt with once, and without an instance nobody knows whose it is."""
+    bad = wix.post("/webhooks", content=changed(event, envelope=envelope))
+    good = wix.post("/webhooks", content=webhook(event_id="good"))
+
+    assert (bad.status_code, good.status_code) == (status, 200)
+    assert bad.json()["error"]
+    assert [row[1] for row in kept(shop)] == ["good"]
+
+
+def test_an_event_that_names_no_order_is_kept_and_ignored(shop: Shop, wix: httpx.Client) -> None:
+    """With neither an entity's id nor an order in it, nothing can follow from it."""
+    answer = wix.post("/webhooks", content=changed({"entityId": None, "actionEvent": None}, event_id="e-1"))
+
+    take_events(shop.store, shop.ledger.inbox.take(ID, lease_seconds=60))
+
+    assert answer.status_code == 200
+    assert [event.outcome for event in shop.ledger.inbox.find()] == ["ignored: it names no order"]
+
+
 def test_a_ledger_that_cannot_be_written_sends_wix_away(shop: Shop, wix: httpx.Client, woken: list[bool]) -> None:
     """While nothing can be kept Wix is told to come again, and its next try is kept."""
     body = webhook(event_id="e-1")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arrivals import ORDER_UPDATED, UPDATED, arrived, outcome
-from parcelhook.fulfillment import events as events_module
 from parcelhook.fulfillment.events import take_events
+from parcelhook.fulfillment.upkeep import follow_order
 from parcelhook.ledger import InboxEvent, State
 from parcelhook.ledger.inbox import APPROVED, CANCELED, FULFILLMENTS, ORDER
 from parcelhook.settings import Rule
@@ -186,14 +186,13 @@ def test_an_event_without_an_order_is_finished(shop: Shop) -> None:
 def test_an_event_that_breaks_something_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody thought of is put off with its kind, and the events beside it are dealt with."""
     bad, good = shop.orders(2)
-    original: Any = events_module.follow_order
 
-    def breaking(store: object, now: Any, **more: object) -> object:  # noqa: ANN401 - as follow_order takes it
+    def breaking(store: Any, now: Any, **more: Any) -> object:  # noqa: ANN401 - as follow_order takes them
         if now.order.id == bad:
             raise KeyError(bad)
-        return original(store, now, **more)
+        return follow_order(store, now, **more)
 
-    monkeypatch.setattr(events_module, "follow_order", breaking)
+    monkeypatch.setattr("parcelhook.fulfillment.events.follow_order", breaking)
 
     shop.follow()
 

@@ -73,7 +73,7 @@ class Receiver:
         except InvalidWebhook as error:
             self._log.warning("webhook refused", reason=error.message)
             return _refusal(401, error.message)
-        store = stores.get(event.instance_id)
+        store = stores.get(event.instance_id) if event.instance_id else None
         if store is None:
             self._log.warning("webhook of an unknown store", instance=event.instance_id, event_id=event.event_id)
             return _refusal(404, "no store with this app instance is configured")
@@ -98,15 +98,16 @@ class Receiver:
 
 
 def _row(store: str, event: WebhookEvent) -> InboxEvent:
+    """Give the inbox's row; what Wix left out is taken from where it stands as well."""
     order_id = event.order.id if event.order else event.fulfillments.order_id if event.fulfillments else ""
     return InboxEvent(
         store=store,
         id=event.event_id,
-        event_type=event.event_type,
+        event_type=event.event_type or f"{event.entity_fqdn}_{event.slug}",
         payload=json.dumps(event.payload),
         slug=event.slug,
         entity_fqdn=event.entity_fqdn,
-        entity_id=event.entity_id,
+        entity_id=event.entity_id or order_id,
         order_id=event.entity_id or order_id,
         sequence=event.sequence,
         event_time=event.event_time,

@@ -13,13 +13,13 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationError
 
 from parcelhook.errors import ConfigurationError, InvalidWebhook
 from parcelhook.models import Model
@@ -140,24 +140,32 @@ class WebhookVerifier:
             raise InvalidWebhook(msg, what_to_do="Check this machine's clock.")
 
 
+def _as_text(value: object) -> object:
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+_Text: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
+"""What an event is not lost over: anything that is no text is as good as absent."""
+
+
 class _Envelope(Wire):
-    event_type: str = ""
+    event_type: _Text = ""
     instance_id: str = ""
     identity: str = ""
 
 
 class _Identity(Wire):
-    identity_type: str = ""
-    app_id: str = ""
+    identity_type: _Text = ""
+    app_id: _Text = ""
 
 
 class _DomainEvent(Wire):
     id: str = Field(min_length=1, max_length=200)
-    entity_fqdn: str = ""
-    slug: str = ""
-    entity_id: str = ""
-    event_time: str = ""
-    entity_event_sequence: str = ""
+    entity_fqdn: _Text = ""
+    slug: _Text = ""
+    entity_id: _Text = ""
+    event_time: _Text = ""
+    entity_event_sequence: _Text = ""
 
 
 def _public_key(text: str) -> RSAKey:
