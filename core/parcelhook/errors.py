@@ -26,7 +26,7 @@ ParcelhookError                     exit 1   something inside parcelhook went wr
 │   ├── WixUnreachable                       no connection was opened; nothing happened
 │   ├── WixNoAnswer                          the connection broke or time ran out; a write may have happened
 │   └── WixUnreadable                        2xx with a body that cannot be read; a write may have happened
-├── ShipmentChanged                 exit 1   another process moved the shipment since it was read
+├── ShipmentChanged                 exit 4   another process moved the shipment since it was read
 ├── Undecided                       exit 4   a write to Wix has no known outcome yet
 └── CarrierError                    exit 5   a carrier, or its plug-in, did not give what was asked
     ├── CarrierRefused                       the carrier refused the request; asking again will not help
