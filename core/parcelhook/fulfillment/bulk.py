@@ -114,8 +114,9 @@ class Shipping:
                 for chunk in _chunks([its for its, state in due.items() if state in states]):
                     self._run_flow(flow, chunk)
             open_ = self._spool.under_way()
-            if due or not open_:
-                continue
+            if not open_:
+                return
+            # Also after something was due: where another worker is at it, looking at once would never end.
             next_at = min((_free_at(each, now) for each in standings), default=give_up_at)
             if next_at > give_up_at or now > give_up_at:
                 return
