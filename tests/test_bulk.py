@@ -3,123 +3,339 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from parcelhook.engine import Flow, Json
+from parcelhook.engine import Json
 from parcelhook.flows import Flows
-from parcelhook.fulfillment import bulk
-from parcelhook.fulfillment.bulk import Result, ship
-from parcelhook.fulfillment.files import BadLine, Entry
-from parcelhook.fulfillment.intake import Wish
-from parcelhook.fulfillment.store import Outcome
+from parcelhook.fulfillment import spool as spools
+from parcelhook.fulfillment.bulk import Shipping
+from parcelhook.fulfillment.files import BadLine, Line
+from parcelhook.fulfillment.spool import Result, Spool, spooled
 from parcelhook.ledger import State
 from parcelhook.wix.fulfillments import BulkResult
 from shops import ID, LINE, LINE_2, SETTLE, ProcessDied, Shop
 
 pytest_plugins = ["stores"]
 
-
-def entry(line: int, order_id: str, number: str, *, carrier: str = "ups", **wish: Any) -> Entry:  # noqa: ANN401 - fields
-    """Give what a line of a file says."""
-    return Entry(line, Wish(order_id=order_id, carrier=carrier, parcels=((number, None),), source="file", **wish))
+Lines = Sequence[Line | BadLine]
+TWO_ITEMS = [{"quantity": 2}, {"quantity": 1}]
 
 
-def entries(shop: Shop, order_ids: list[str], **wish: Any) -> list[Entry | BadLine]:  # noqa: ANN401 - fields of a wish
+def line(number: int, order_id: str, tracking_number: str, *, carrier: str = "ups", **row: str) -> Line:
+    """Give a line of a file."""
+    return Line(number, "", {"order_id": order_id, "carrier": carrier, "tracking_number": tracking_number, **row})
+
+
+def listed(shop: Shop, order_ids: Sequence[str]) -> list[Line]:
     """Give one line for each order, with a number of its own."""
-    return [entry(line, order_id, shop.number(), **wish) for line, order_id in enumerate(order_ids, 2)]
+    return [line(number, order_id, shop.number()) for number, order_id in enumerate(order_ids, 2)]
 
 
-def shipped(shop: Shop, lines: list[Entry | BadLine]) -> list[Result]:
-    """Ship as the engine would, without the engine."""
+@dataclass
+class Told:
+    """What a run told while it went on."""
 
-    def run(name: str, store: str, ids: list[str]) -> Json:
-        assert name in {"send", "settle"}
-        assert len(ids) <= 100
-        flow: Flow = Flows({ID: shop.store}).by_name()[name]
-        return flow(store, ids)
-
-    return ship(shop.store, lines, run=run, sleep=shop.clock.advance)
+    counts: list[int] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    pauses: list[tuple[str, datetime]] = field(default_factory=list)
 
 
-def states(results: list[Result]) -> Counter[tuple[str, bool]]:
-    """Count what became of lines, and whether it was there before."""
-    return Counter((result.row.state.value if result.row else "none", result.existed) for result in results)
+@contextmanager
+def ready(shop: Shop, lines: Lines, told: Told | None = None, **changes: Any) -> Iterator[tuple[Shipping, Spool]]:  # noqa: ANN401 - arguments of Shipping
+    """Give what ships lines as the engine would, without the engine."""
+    told = told or Told()
+
+    def run(name: str, store: str, arguments: list[Any]) -> Json:
+        assert name in {"ship", "send", "settle"}
+        assert len(arguments) <= 200
+        return Flows({ID: shop.store}).by_name()[name](store, arguments)
+
+    given: dict[str, Any] = {
+        "run": run,
+        "told": told.counts.append,
+        "warn": lambda *warning: told.warnings.append(warning),
+        "pause": lambda *pause: told.pauses.append(pause),
+        "sleep": shop.clock.advance,
+        **changes,
+    }
+    with spooled() as spool:
+        spool.take(lines)
+        yield Shipping(shop.store, spool, **given), spool
 
 
-def test_a_hundred_and_twenty_orders_take_two_calls(shop: Shop) -> None:
-    """Orders of all carriers share calls of a hundred, and each makes one fulfillment."""
-    order_ids = shop.orders(120)
-    lines: list[Entry | BadLine] = [
-        entry(line, order_id, shop.number(), carrier=("ups", "royal-mail", "fedex")[line % 3])
-        for line, order_id in enumerate(order_ids)
+def shipped(shop: Shop, lines: Lines, told: Told | None = None, **changes: Any) -> list[Result]:  # noqa: ANN401 - as ready
+    """Ship lines, and give what became of each parcel."""
+    with ready(shop, lines, told, **changes) as (shipping, spool):
+        shipping.ship()
+        return list(spool.results())
+
+
+def states(results: Sequence[Result]) -> Counter[str]:
+    """Count what became of parcels."""
+    return Counter("EXISTING" if each.existed and each.state == "CREATED" else each.state for each in results)
+
+
+def counts(shop: Shop, order_ids: Sequence[str]) -> list[int]:
+    """Count the fulfillments of orders at Wix."""
+    fulfillments = shop.control("GET", "fulfillments")
+    return [len(fulfillments[order_id]) for order_id in order_ids]
+
+
+def at_wix(shop: Shop, order_id: str) -> dict[str, dict[str, int]]:
+    """Give the items of an order's fulfillments at Wix, by number."""
+    return {
+        each["trackingInfo"]["trackingNumber"]: {item["id"]: item["quantity"] for item in each["lineItems"]}
+        for each in shop.fulfillments(order_id)
+    }
+
+
+# Calls
+
+
+def test_orders_of_all_carriers_share_full_calls(shop: Shop) -> None:
+    """A hundred orders cost one read and one create, and each makes one fulfillment."""
+    order_ids = shop.orders(220)
+    lines = [
+        line(number, order_id, shop.number(), carrier=("ups", "royal-mail", "fedex")[number % 3])
+        for number, order_id in enumerate(order_ids, 2)
     ]
     shop.calls()
 
     results = shipped(shop, lines)
 
-    assert states(results) == {("CREATED", False): 120}
-    assert [result.line for result in results] == [*range(120)]
-    assert [result.order_id for result in results] == order_ids
-    assert shop.calls() == {"search-orders": 2, "bulk-create": 2}
-    assert all(len(shop.fulfillments(order_id)) == 1 for order_id in order_ids)
+    assert states(results) == {"CREATED": 220}
+    assert [(each.line, each.order_id) for each in results] == [*enumerate(order_ids, 2)]
+    assert shop.calls() == {"search-orders": 3, "bulk-create": 3}
+    assert counts(shop, order_ids) == [1] * 220
 
 
-def test_the_same_file_again_makes_nothing_new(shop: Shop) -> None:
-    """What a file says was done already is found, without a call."""
-    order_ids = shop.orders(5)
-    lines = entries(shop, order_ids)
+def test_the_same_file_again_makes_nothing_new_and_no_call(shop: Shop) -> None:
+    """What a file says was done already is found in the ledger."""
+    lines = listed(shop, shop.orders(5))
     first = shipped(shop, lines)
     shop.calls()
 
     again = shipped(shop, lines)
 
-    assert states(again) == {("CREATED", True): 5}
-    assert [each.row.id for each in again if each.row] == [each.row.id for each in first if each.row]
+    assert states(again) == {"EXISTING": 5}
+    assert [each.fulfillment_id for each in again] == [each.fulfillment_id for each in first]
     assert not shop.calls()
-    assert all(len(shop.fulfillments(order_id)) == 1 for order_id in order_ids)
 
 
-def test_a_bad_line_among_good_ones_is_told(shop: Shop) -> None:
-    """A line that cannot be read, or cannot be taken in, fails with its reason, and the others are shipped."""
-    first, second, third = shop.orders(3)
-    unreadable = BadLine(3, second, "carrier is missing", "Fill it in.")
-    lines: list[Entry | BadLine] = [
-        entry(2, first, shop.number()),
-        unreadable,
-        entry(4, second, shop.number(), carrier="no-such-carrier"),
-        entry(5, third, shop.number()),
-    ]
-
-    results = shipped(shop, lines)
-
-    assert [bool(result.row) for result in results] == [True, False, False, True]
-    assert (results[1].line, results[1].error, results[1].what_to_do) == (3, "carrier is missing", "Fill it in.")
-    assert "no-such-carrier" in results[2].error
-    assert [len(shop.fulfillments(id_)) for id_ in (first, second, third)] == [1, 0, 1]
-
-
-def test_two_shipments_of_one_order_go_in_separate_calls(shop: Shop) -> None:
-    """Whether one bulk call may hold an order twice is nowhere documented, so none does."""
-    shop.switch(bulk_same_order_twice="refused")
-    twice = shop.order(items=[{"quantity": 1}, {"quantity": 1}])
-    others = shop.orders(2)
-    lines: list[Entry | BadLine] = [
-        entry(2, twice, shop.number(), items={LINE: 1}),
-        entry(3, twice, shop.number(), items={LINE_2: 1}),
-        *(entry(line, order_id, shop.number()) for line, order_id in enumerate(others, 4)),
-    ]
+def test_half_of_a_file_shipped_before_leaves_no_half_empty_calls(shop: Shop) -> None:
+    """The calls are filled with what is still to be shipped."""
+    order_ids = shop.orders(200)
+    lines = listed(shop, order_ids)
+    shipped(shop, lines[::2])
     shop.calls()
 
     results = shipped(shop, lines)
 
-    assert states(results) == {("CREATED", False): 4}
-    assert len(shop.fulfillments(twice)) == 2
-    calls = shop.calls()
-    assert (calls["bulk-create"], calls["create"]) == (1, 1)
+    assert states(results) == {"EXISTING": 100, "CREATED": 100}
+    assert shop.calls() == {"search-orders": 1, "bulk-create": 1}
+    assert counts(shop, order_ids) == [1] * 200
+
+
+def test_several_parcels_of_an_order_go_in_one_item_of_one_call(shop: Shop) -> None:
+    """Whether one bulk call may hold an order twice is nowhere documented, so none does, and none costs a call more."""
+    shop.switch(bulk_same_order_twice="refused")
+    order_ids = shop.orders(60, items=TWO_ITEMS)
+    lines = [line(n, id_, shop.number(), line_item_id=LINE) for n, id_ in enumerate(order_ids, 2)]
+    lines += [line(n + 500, id_, shop.number(), line_item_id=LINE_2) for n, id_ in enumerate(order_ids)]
+    shop.calls()
+
+    results = shipped(shop, lines)
+
+    assert states(results) == {"CREATED": 120}
+    assert shop.calls()["bulk-create"] == 1
+    assert counts(shop, order_ids) == [2] * 60
+
+
+def test_fulfillments_are_listed_only_where_there_may_be_some(shop: Shop) -> None:
+    """Of many orders, those that were shipped in part are listed, together, and no other."""
+    order_ids = shop.orders(5, items=[{"quantity": 2}])
+    for order_id in order_ids[:2]:
+        shop.fulfilled_by_hand(order_id, shop.number())
+    shop.calls()
+
+    results = shipped(shop, listed(shop, order_ids))
+
+    assert states(results) == {"CREATED": 5}
+    assert shop.calls() == {"search-orders": 1, "list-by-ids": 1, "bulk-create": 1}
+    assert [shop.fulfillments(id_)[-1]["lineItems"][0]["quantity"] for id_ in order_ids] == [1, 1, 2, 2, 2]
+
+
+# What is in a parcel
+
+
+def test_items_and_quantities_are_shipped_as_they_are_said(shop: Shop) -> None:
+    """Part of an item in one parcel, and what remains of all in another, whichever line comes first."""
+    first, second = shop.orders(2, items=TWO_ITEMS)
+    lines = [
+        line(2, first, "NA1"),
+        line(3, second, "NB1", line_item_id=LINE, quantity="1"),
+        line(4, first, "NA2", line_item_id=LINE, quantity="1"),
+        line(5, second, "NB2", line_item_id=LINE, quantity="1"),
+        line(6, second, "NB2", line_item_id=LINE_2, quantity="1"),
+    ]
+
+    assert states(shipped(shop, lines)) == {"CREATED": 4}
+
+    assert at_wix(shop, first) == {"NA2": {LINE: 1}, "NA1": {LINE: 1, LINE_2: 1}}
+    assert at_wix(shop, second) == {"NB1": {LINE: 1}, "NB2": {LINE: 1, LINE_2: 1}}
+
+
+def test_an_item_without_a_quantity_is_all_that_remains_of_it(shop: Shop) -> None:
+    """The other items of the order are left to other parcels."""
+    order_id = shop.order(items=TWO_ITEMS)
+    number = shop.number()
+
+    assert states(shipped(shop, [line(2, order_id, number, line_item_id=LINE)])) == {"CREATED": 1}
+
+    assert at_wix(shop, order_id) == {number: {LINE: 2}}
+
+
+def test_several_numbers_under_one_key_are_one_fulfillment(shop: Shop) -> None:
+    """The first number is the fulfillment's at Wix, and all of them are the shipment's."""
+    order_id, numbers = shop.order(), [shop.number(), shop.number()]
+
+    (result,) = shipped(shop, [line(n, order_id, number, key="k-1") for n, number in enumerate(numbers, 2)])
+
+    assert result.state == "CREATED"
+    assert list(at_wix(shop, order_id)) == numbers[:1]
+    (row,) = shop.rows(order_id)
+    assert [parcel.number for parcel in row.parcels] == numbers
+
+
+def test_one_parcel_on_two_lines_is_one_shipment(shop: Shop) -> None:
+    """A number typed in two ways is one parcel, makes one fulfillment, and the second line is told."""
+    order_id = shop.order()
+
+    results = shipped(shop, [line(2, order_id, "AB 12-99"), line(3, order_id, "ab1299")])
+
+    assert [(each.line, each.state) for each in results] == [(2, "CREATED"), (3, "FAILED")]
+    assert "line 2 says the same" in results[1].error
+    assert list(at_wix(shop, order_id)) == ["AB 12-99"]
+
+
+def test_one_number_under_two_keys_of_an_order_makes_one_fulfillment(shop: Shop) -> None:
+    """A number is one parcel at Wix, whatever keys it was given."""
+    order_id, number = shop.order(items=TWO_ITEMS), shop.number()
+    lines = [
+        line(2, order_id, number, key="k-1", line_item_id=LINE),
+        line(3, order_id, number, key="k-2", line_item_id=LINE_2),
+    ]
+
+    results = shipped(shop, lines)
+
+    assert "CREATED" not in {each.state for each in results[1:]}
+    assert len(shop.fulfillments(order_id)) <= 1
+    assert all(each.error for each in results if each.state != "CREATED")
+
+
+# What cannot be shipped
+
+
+def test_a_bad_line_among_good_ones_is_told(shop: Shop) -> None:
+    """A line that cannot be read, or cannot be taken in, fails with its reason, and the others are shipped."""
+    order_ids = shop.orders(6)
+    lines: list[Line | BadLine] = [
+        line(2, order_ids[0], shop.number()),
+        BadLine(3, "", "carrier is missing", "Fill it in.", row={"order_id": order_ids[1]}),
+        line(4, order_ids[2], shop.number(), carrier="upss"),
+        line(5, order_ids[3], shop.number(), tracking_url="javascript:alert(1)"),
+        line(6, order_ids[4], "../../x"),
+        line(7, "../orders", shop.number()),
+        line(8, order_ids[5], shop.number()),
+    ]
+
+    results = shipped(shop, lines)
+
+    assert [each.state for each in results] == ["CREATED", *["FAILED"] * 5, "CREATED"]
+    assert (results[1].error, results[1].what_to_do) == ("carrier is missing", "Fill it in.")
+    assert "upss" in results[2].error
+    assert all(each.what_to_do for each in results[1:6])
+    assert counts(shop, order_ids) == [1, 0, 0, 0, 0, 1]
+
+
+def test_a_parcel_that_cannot_go_holds_back_what_takes_all_that_remains(shop: Shop) -> None:
+    """Whether its carrier is unknown or it asks for too much: what it is corrected to must still be there."""
+    unknown, too_much, fine = shop.orders(3, items=TWO_ITEMS)
+    lines = [
+        line(2, unknown, shop.number()),
+        line(3, unknown, shop.number(), carrier="upss", line_item_id=LINE),
+        line(4, too_much, shop.number()),
+        line(5, too_much, shop.number(), line_item_id=LINE, quantity="3"),
+        line(6, fine, shop.number()),
+    ]
+
+    results = shipped(shop, lines)
+
+    assert [each.state for each in results] == [*["FAILED"] * 4, "CREATED"]
+    assert [("what remains for this parcel" in each.error) for each in results[:4]] == [True, False, True, False]
+    assert counts(shop, [unknown, too_much]) == [0, 0]
+
+    lines = [replace(each, row={**each.row, "carrier": "ups", "quantity": ""}) for each in lines]
+    assert states(shipped(shop, lines)) == {"CREATED": 4, "EXISTING": 1}
+    assert counts(shop, [unknown, too_much]) == [2, 2]
+
+
+def test_an_order_of_another_store_fails_alone(shop: Shop) -> None:
+    """An id the store does not know costs its own line and a look, and no other."""
+    order_ids = shop.orders(3)
+    strange = "99999999-9999-4999-8999-999999999999"
+
+    results = shipped(shop, listed(shop, [order_ids[0], strange, *order_ids[1:]]))
+
+    assert [each.state for each in results] == ["CREATED", "FAILED", "CREATED", "CREATED"]
+    assert f"no order {strange}" in results[1].error
+
+
+@pytest.mark.parametrize("quantity", ["3", "100", "100001", "999999999"])
+def test_more_than_an_order_holds_fails_alone(shop: Shop, quantity: str) -> None:
+    """A line that asks for too much fails before the call, and the others are created."""
+    order_ids = shop.orders(3, items=TWO_ITEMS)
+    lines = listed(shop, order_ids)
+    lines[1] = line(3, order_ids[1], shop.number(), line_item_id=LINE, quantity=quantity)
+
+    results = shipped(shop, lines)
+
+    assert [each.state for each in results] == ["CREATED", "FAILED", "CREATED"]
+    assert quantity in results[1].error
+    assert results[1].what_to_do
+    assert counts(shop, order_ids) == [1, 0, 1]
+
+
+def test_a_number_without_its_leading_zeros_is_held_back(shop: Shop) -> None:
+    """A spreadsheet takes them off; the whole number is proposed and not taken."""
+    spoiled, fine = shop.orders(2)
+
+    results = shipped(
+        shop, [line(2, spoiled, "98259791905", carrier="fedex"), line(3, fine, "098259791905", carrier="fedex")]
+    )
+
+    assert [each.state for each in results] == ["FAILED", "CREATED"]
+    assert "098259791905" in results[0].what_to_do
+    assert "ship it by itself if it says 98259791905" in results[0].what_to_do
+
+
+def test_a_number_unlike_its_carriers_is_a_warning_only(shop: Shop) -> None:
+    """Carriers give numbers of new shapes; the line is named, and shipped."""
+    told = Told()
+
+    results = shipped(shop, [line(7, shop.order(), "NO-UPS-NUMBER"), line(8, shop.order(), "1Z40A7W90300005016")], told)
+
+    assert states(results) == {"CREATED": 2}
+    assert [(number, "does not look like a number of UPS" in text) for number, text in told.warnings] == [(7, True)]
+
+
+# What Wix has, and what it answers
 
 
 def test_what_is_there_already_is_told_apart(shop: Shop) -> None:
@@ -128,115 +344,224 @@ def test_what_is_there_already_is_told_apart(shop: Shop) -> None:
     number = shop.number()
     shop.fulfilled_by_hand(there, number)
 
-    results = shipped(shop, [entry(2, there, number), entry(3, new, shop.number()), entry(4, more, shop.number())])
+    results = shipped(shop, [line(2, there, number), line(3, new, shop.number()), line(4, more, shop.number())])
 
-    assert [result.existed for result in results] == [True, False, False]
-    assert states(results) == {("CREATED", True): 1, ("CREATED", False): 2}
+    assert [each.existed for each in results] == [True, False, False]
+    assert states(results) == {"EXISTING": 1, "CREATED": 2}
     assert len(shop.fulfillments(there)) == 1
-
-
-def test_more_than_an_order_holds_fails_alone(shop: Shop) -> None:
-    """A line that asks for too much fails with what remains, before the call, and the others are created."""
-    order_ids = shop.orders(3)
-    lines = entries(shop, order_ids)
-    lines[1] = entry(3, order_ids[1], shop.number(), items={LINE: 100})
-
-    results = shipped(shop, lines)
-
-    assert [result.row.state for result in results if result.row] == [State.CREATED, State.FAILED, State.CREATED]
-    assert "remain" in results[1].error
-    assert results[1].what_to_do
-
-
-def test_a_line_wix_refuses_fails_alone(shop: Shop) -> None:
-    """What Wix's bulk answer refuses is told apart from what it created, by its index."""
-    order_ids = shop.orders(4)
-    taken = shop.created(shop.order()).tracking_number
-    lines = entries(shop, order_ids)
-    lines[2] = entry(4, order_ids[2], taken)
-
-    results = shipped(shop, lines)
-
-    assert states(results) == {("CREATED", False): 3, ("FAILED", False): 1}
-    assert "already" in results[2].error
-    assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 0, 1]
-
-
-def test_a_line_wix_only_counts_is_undecided(shop: Shop) -> None:
-    """A failure the bulk answer gives no result for is not guessed at: that line alone stays open."""
-    shop.switch(bulk_detail_threshold=0)
-    order_ids = shop.orders(3)
-    lines = entries(shop, order_ids)
-    lines[1] = entry(3, order_ids[1], shop.created(shop.order()).tracking_number)
-
-    results = shipped(shop, lines)
-
-    assert [result.row.state for result in results if result.row] == [State.CREATED, State.SENDING, State.CREATED]
-    assert "says nothing about this order" in results[1].error
-
-
-def test_fulfillments_are_listed_only_where_there_may_be_some(shop: Shop) -> None:
-    """Of a hundred orders, those that were shipped in part are listed, together, and no other."""
-    order_ids = shop.orders(5, items=[{"quantity": 2}])
-    for order_id in order_ids[:2]:
-        shop.fulfilled_by_hand(order_id, shop.number())
-    shop.calls()
-
-    results = shipped(shop, entries(shop, order_ids))
-
-    assert states(results) == {("CREATED", False): 5}
-    assert shop.calls() == {"search-orders": 1, "list-by-ids": 1, "bulk-create": 1}
-    assert [shop.fulfillments(id_)[-1]["lineItems"][0]["quantity"] for id_ in order_ids] == [1, 1, 2, 2, 2]
 
 
 @pytest.mark.parametrize("told_by", ["code", "generic"])
 def test_a_number_of_another_order_is_named_however_wix_says_it(shop: Shop, told_by: str) -> None:
-    """Which code a bulk answer gives a known number is nowhere documented; either is looked up."""
+    """Which code a bulk answer gives a known number is nowhere documented; either is looked up, and fails alone."""
     shop.switch(bulk_duplicate=told_by)
-    first, *order_ids = shop.orders(3)
+    first, *order_ids = shop.orders(4)
     number = shop.created(first).tracking_number
-    lines: list[Entry | BadLine] = [entry(2, order_ids[0], number), entry(3, order_ids[1], shop.number())]
+    lines = [line(9, order_ids[0], number), *listed(shop, order_ids[1:])]
 
     results = shipped(shop, lines)
 
-    assert states(results) == {("FAILED", False): 1, ("CREATED", False): 1}
-    assert f"order {shop.rows(first)[0].order_number}" in results[0].error
+    assert [each.state for each in results] == ["CREATED", "CREATED", "FAILED"]
+    assert f"order {shop.rows(first)[0].order_number}" in results[2].error
+    assert counts(shop, order_ids) == [0, 1, 1]
+
+
+def test_a_failure_wix_only_counts_is_settled_by_listing(shop: Shop) -> None:
+    """A failure without a result is not guessed at: it is looked up, sent by itself, and refused with its reason."""
+    shop.switch(bulk_detail_threshold=0)
+    order_ids = shop.orders(3)
+    lines = listed(shop, order_ids)
+    lines[1] = line(3, order_ids[1], shop.created(shop.order()).tracking_number)
+    shop.calls()
+
+    results = shipped(shop, lines)
+
+    assert [each.state for each in results] == ["CREATED", "FAILED", "CREATED"]
+    assert "already" in results[1].error
+    assert "Wix does not have it; it is sent again" in shop.why(order_ids[1])
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["create"]) == (1, 1)
+
+
+def turned(shop: Shop, monkeypatch: pytest.MonkeyPatch, change: Callable[[BulkResult], BulkResult]) -> None:
+    """Let Wix's next bulk answer be another."""
+    original = shop.store.wix.bulk_create_fulfillments
+
+    def answer(*arguments: Any) -> BulkResult:  # noqa: ANN401 - passed on
+        monkeypatch.setattr(shop.store.wix, "bulk_create_fulfillments", original)
+        return change(original(*arguments))
+
+    monkeypatch.setattr(shop.store.wix, "bulk_create_fulfillments", answer)
 
 
 def test_an_answer_is_read_by_index_and_not_by_place(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever order Wix tells its results in, each goes to its own shipment; what it leaves out is undecided."""
-    original = shop.store.wix.bulk_create_fulfillments
+    shop.store = replace(shop.store, settle=timedelta(seconds=5))
+    turned(shop, monkeypatch, lambda answer: answer.model_copy(update={"items": answer.items[:0:-1]}))
+    shop.calls()
 
-    def turned_round(*arguments: Any) -> BulkResult:  # noqa: ANN401 - passed on
-        answer = original(*arguments)
-        return answer.model_copy(update={"items": answer.items[:0:-1]})
+    results = shipped(shop, listed(shop, shop.orders(4)))
 
-    monkeypatch.setattr(shop.store.wix, "bulk_create_fulfillments", turned_round)
-    results = shipped(shop, entries(shop, shop.orders(4)))
-
-    assert states(results) == {("SENDING", False): 1, ("CREATED", False): 3}
-    for result in results:
-        assert result.row is not None
-        (fulfillment,) = shop.fulfillments(result.order_id)
-        assert result.row.fulfillment_id in {fulfillment["id"], None}
-        assert shop.settle(result.row) is (None if result.row.fulfillment_id else Outcome.CREATED)
+    assert states(results) == {"CREATED": 4}
+    assert [each.fulfillment_id for each in results] == [shop.fulfillments(each.order_id)[0]["id"] for each in results]
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["create"], calls["list"] + calls["list-by-ids"]) == (1, 0, 1)
 
 
-def test_a_call_whose_outcome_is_open_leaves_its_lines_undecided(shop: Shop) -> None:
-    """After an answer that never came, nothing is sent again; another run of the file finds what there is."""
+def test_a_failure_without_a_reason_is_undecided(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed item without an error may have been made all the same, and is looked up before anything else."""
+    blank = {"success": False, "code": "", "description": "", "fulfillments": None}
+    turned(
+        shop,
+        monkeypatch,
+        lambda answer: answer.model_copy(
+            update={"items": [answer.items[0].model_copy(update=blank), *answer.items[1:]]}
+        ),
+    )
     order_ids = shop.orders(3)
-    lines = entries(shop, order_ids)
-    shop.fault("bulk-create", effect="untold")
+    shop.calls()
+
+    results = shipped(shop, listed(shop, order_ids))
+
+    assert states(results) == {"CREATED": 3}
+    assert "found at Wix after an unclear answer" in shop.why(order_ids[0])
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["create"], calls["list"]) == (1, 0, 1)
+    assert counts(shop, order_ids) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("item", ["atomic", "partial"])
+def test_a_refused_order_of_several_parcels_is_sent_one_by_one(shop: Shop, item: str) -> None:
+    """Which of them was meant the answer does not say: the second time each goes by itself, and the right one fails."""
+    shop.switch(bulk_item=item)
+    shop.store = replace(shop.store, settle=timedelta(seconds=5))
+    known = shop.created(shop.order()).tracking_number
+    mixed, fine = shop.order(items=TWO_ITEMS), shop.order()
+    good = shop.number()
+    lines = [
+        line(2, mixed, good, line_item_id=LINE),
+        line(3, mixed, known, line_item_id=LINE_2),
+        line(4, fine, shop.number()),
+    ]
+    shop.calls()
 
     results = shipped(shop, lines)
 
-    assert states(results) == {("SENDING", False): 3}
-    assert all(result.error for result in results)
-    for result in results:
-        assert result.row is not None
-        shop.settle(result.row)
-    assert states(shipped(shop, lines)) == {("CREATED", True): 3}
-    assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 1]
+    assert [each.state for each in results] == ["CREATED", "FAILED", "CREATED"]
+    assert "already" in results[1].error
+    assert at_wix(shop, mixed) == {good: {LINE: 2}}
+    calls = shop.calls()
+    assert calls["bulk-create"] == 1
+    assert calls["create"] <= 2
+
+
+def test_only_what_can_succeed_is_sent_again(shop: Shop) -> None:
+    """What Wix refused for good is asked about once, however often others are tried again."""
+    known = shop.created(shop.order()).tracking_number
+    refused, fine = shop.orders(2)
+    lines = [line(2, refused, known), line(3, fine, shop.number())]
+    shop.calls()
+
+    results = shipped(shop, lines)
+
+    assert [each.state for each in results] == ["FAILED", "CREATED"]
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["create"]) == (1, 0)
+
+
+@pytest.mark.parametrize("effect", ["untold", "late"])
+def test_a_broken_connection_is_settled_and_not_repeated(shop: Shop, effect: str) -> None:
+    """After an answer that never came the run waits until Wix must have settled, and sends nothing Wix has."""
+    order_ids = shop.orders(120)
+    shop.fault("bulk-create", effect=effect)
+    shop.calls()
+
+    results = shipped(shop, listed(shop, order_ids))
+
+    assert states(results) == {"CREATED": 120}
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["create"]) == (2, 0)
+    assert counts(shop, order_ids) == [1] * 120
+
+
+def test_one_call_that_fails_leaves_the_next_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one call left undecided is looked up at the end, and sent again where Wix does not have it."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 3)
+    shop.fault("bulk-create", status=500)
+    order_ids = shop.orders(5)
+    shop.calls()
+
+    results = shipped(shop, listed(shop, order_ids))
+
+    assert states(results) == {"CREATED": 5}
+    calls = shop.calls()
+    assert (calls["bulk-create"], calls["list-by-ids"], calls["create"]) == (3, 2, 0)
+    assert counts(shop, order_ids) == [1] * 5
+
+
+# Where Wix takes no calls
+
+
+def test_limits_in_the_middle_are_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 429 the run goes on by itself, says until when it waits, and makes nothing twice."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)
+    order_ids, told = shop.orders(6), Told()
+    shop.fault("bulk-create", status=429, times=9)
+
+    results = shipped(shop, listed(shop, order_ids), told)
+
+    assert states(results) == {"CREATED": 6}
+    assert told.pauses
+    assert all(until > shop.clock() - timedelta(hours=1) and why for why, until in told.pauses)
+    assert counts(shop, order_ids) == [1] * 6
+
+
+def test_wix_down_from_the_start_ends_after_one_wait(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half done: what was tried waits, the rest was not begun, and the same file goes on later."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)
+    order_ids, told = shop.orders(6), Told()
+    lines = listed(shop, order_ids)
+    shop.fault("search-orders", status=503, times=1000)
+    shop.calls()
+
+    results = shipped(shop, lines, told)
+
+    assert states(results) == {"READY": 2, "": 4}
+    assert len(told.pauses) == 1
+    assert all(each.error for each in results[:2])
+    assert not {"bulk-create", "create"} & set(shop.calls())
+    shop.control("DELETE", "faults")
+    assert states(shipped(shop, lines)) == {"CREATED": 6}
+    assert counts(shop, order_ids) == [1] * 6
+
+
+def test_refused_credentials_end_the_run_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No flood of calls that will all be refused, and no wait."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)
+    told = Told()
+    shop.fault("search-orders", status=403, times=1000)
+    shop.calls()
+
+    results = shipped(shop, listed(shop, shop.orders(20)), told)
+
+    assert states(results) == {"READY": 2, "": 18}
+    assert not told.pauses
+    assert shop.calls().total() <= 3
+
+
+def test_a_run_that_is_stopped_begins_no_other_call(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call under way is finished, the rest was not begun, and the same file goes on there."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)
+    told = Told()
+    lines = listed(shop, shop.orders(6))
+
+    results = shipped(shop, lines, told, is_stopped=lambda: sum(told.counts) >= 2)
+
+    assert states(results) == {"CREATED": 2, "": 4}
+    assert states(shipped(shop, lines)) == {"EXISTING": 2, "CREATED": 4}
+
+
+# Beside other workers
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "before its answer was recorded"])
@@ -244,7 +569,7 @@ def test_a_run_that_died_is_carried_on_by_the_next(shop: Shop, monkeypatch: pyte
     """The next run waits for the dead one's claims to end, looks what Wix has, and sends what it does not have."""
     shop.store = replace(shop.store, settle=timedelta(seconds=5))
     order_ids = shop.orders(3)
-    lines = entries(shop, order_ids)
+    lines = listed(shop, order_ids)
     shop.dying(monkeypatch, "bulk_create_fulfillments", after=after)
     with pytest.raises(ProcessDied):
         shipped(shop, lines)
@@ -253,97 +578,67 @@ def test_a_run_that_died_is_carried_on_by_the_next(shop: Shop, monkeypatch: pyte
 
     results = shipped(shop, lines)
 
-    assert {result.row.state for result in results if result.row} == {State.CREATED}
+    assert {each.state for each in results} == {"CREATED"}
     assert shop.calls()["bulk-create"] == (0 if after else 1)
-    assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 1]
+    assert counts(shop, order_ids) == [1, 1, 1]
 
 
 def test_what_settles_later_is_left_to_a_later_run(shop: Shop) -> None:
     """An outcome that cannot be known within half a minute is told as open, without waiting for it."""
-    lines = entries(shop, shop.orders(2))
+    shop.store, told = replace(shop.store, settle=SETTLE * 10), Told()
+    lines = listed(shop, shop.orders(2))
     shop.fault("bulk-create", effect="untold")
-    shipped(shop, lines)
+    shipped(shop, lines, told, is_stopped=lambda: sum(told.counts) > 0)
+    shop.store = replace(shop.store, settle=timedelta(seconds=1))
     before = shop.clock()
 
-    assert states(shipped(shop, lines)) == {("SENDING", False): 2}
-    assert shop.clock() == before
+    open_ = shipped(shop, lines)
 
-    shop.clock.advance(SETTLE.total_seconds())
-    assert [result.row.state for result in shipped(shop, lines) if result.row] == [State.CREATED] * 2
-
-
-def test_one_call_that_fails_leaves_the_next_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one call leaves undecided does not keep the next from being made."""
-    monkeypatch.setattr(bulk, "PER_CALL", 3)
-    lines = entries(shop, shop.orders(4))
-    shop.fault("bulk-create", status=500)
-
-    results = shipped(shop, lines)
-
-    assert states(results) == {("SENDING", False): 3, ("CREATED", False): 1}
+    assert states(open_) == {"SENDING": 2}
+    assert all(each.error for each in open_)
+    assert shop.clock() - before < timedelta(seconds=1)
+    shop.clock.advance(SETTLE.total_seconds() * 10)
+    assert {each.state for each in shipped(shop, lines)} == {"CREATED"}
 
 
-def test_a_refused_call_is_put_off(shop: Shop) -> None:
-    """Where Wix takes no calls at the moment the lines wait with the reason, and the next run sends them."""
-    lines = entries(shop, shop.orders(2))
-    shop.fault("bulk-create", status=429, times=9)
-
-    results = shipped(shop, lines)
-
-    assert states(results) == {("READY", False): 2}
-    assert all(result.error for result in results)
-    shop.control("DELETE", "faults")
-    shop.clock.advance(61)
-    assert states(shipped(shop, lines)) == {("CREATED", False): 2}
-
-
-def test_one_parcel_on_two_lines_is_one_shipment(shop: Shop) -> None:
-    """A number typed in two ways is one parcel, and makes one fulfillment."""
-    order_id = shop.order()
-
-    results = shipped(shop, [entry(2, order_id, "AB 12-99"), entry(3, order_id, "ab1299")])
-
-    assert len({result.row.id for result in results if result.row}) == 1
-    assert states(results) == {("CREATED", False): 1, ("CREATED", True): 1}
-    assert len(shop.fulfillments(order_id)) == 1
-
-
-def test_what_a_service_sends_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_worker_holds_is_waited_for(shop: Shop) -> None:
     """A shipment that a running service took first is read again until it is known what became of it."""
-    (line,) = entries(shop, shop.orders(1))
+    (only,) = listed(shop, shop.orders(1))
+    row = shop.take(only.row["order_id"], only.row["tracking_number"])
+    (held,) = shop.ledger.shipments.claim(ID, states={State.WAITING_LINK}, owner="service", lease_seconds=6, limit=1)
+    assert held.id == row.id
     looks: list[float] = []
 
     def meanwhile(seconds: float) -> None:
         looks.append(seconds)
-        (row,) = shop.ledger.shipments.find(store=ID)
-        shop.send(row)
+        shop.clock.advance(7)
+        assert replace(shop, store=replace(shop.store, owner="service")).send(row)
 
-    monkeypatch.setattr("parcelhook.fulfillment.bulk.time.sleep", meanwhile)
-
-    (result,) = ship(shop.store, [line], run=lambda *_: {})
+    (result,) = shipped(shop, [only], sleep=meanwhile)
 
     assert len(looks) == 1
-    assert states([result]) == {("CREATED", False): 1}
-
-
-def test_how_far_it_is_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each call it is told how many shipments were dealt with."""
-    monkeypatch.setattr(bulk, "PER_CALL", 2)
-    told: list[int] = []
-    flows = Flows({ID: shop.store})
-
-    ship(shop.store, entries(shop, shop.orders(3)), run=lambda _, store, ids: flows.send(store, ids), told=told.append)
-
-    assert told == [2, 1]
+    assert result.state == "CREATED"
 
 
 def test_another_worker_makes_nothing_twice(shop: Shop) -> None:
     """Two processes that ship one file make each fulfillment once."""
     order_ids = shop.orders(4)
-    lines = entries(shop, order_ids)
+    lines = listed(shop, order_ids)
     shipped(shop, lines[:2])
-
     other = replace(shop, store=replace(shop.store, owner="other"))
 
-    assert states(shipped(other, lines)) == {("CREATED", True): 2, ("CREATED", False): 2}
-    assert [len(shop.fulfillments(id_)) for id_ in order_ids] == [1, 1, 1, 1]
+    assert states(shipped(other, lines)) == {"EXISTING": 2, "CREATED": 2}
+
+    assert counts(shop, order_ids) == [1] * 4
+
+
+def test_how_far_it_is_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each call it is told how many parcels were dealt with, bad lines and known parcels first."""
+    monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)
+    lines = listed(shop, shop.orders(5))
+    shipped(shop, lines[:1])
+    told = Told()
+
+    shipped(shop, [*lines, BadLine(9, "", "it is bad", "Mend it.")], told)
+
+    assert told.counts == [2, 2, 2]
