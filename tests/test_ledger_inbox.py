@@ -9,6 +9,8 @@ import pytest
 
 from ledger_samples import NOON, FakeClock
 from parcelhook.ledger import InboxEvent, Ledger
+from parcelhook.ledger.inbox import APPROVED, CANCELED, STALE
+from parcelhook.ledger.rows import Told
 
 pytest_plugins = ["ledger_databases"]
 
@@ -98,6 +100,9 @@ def test_replayed(ledger: Ledger) -> None:
         (replace(UPDATED, id="newer", sequence=8), False),
         (UPDATED, False),
         (replace(UPDATED, id="unnumbered", sequence=None), False),
+        (replace(UPDATED, id="event-0"), False),
+        (replace(UPDATED, id="event-2"), True),
+        (replace(UPDATED, id="of-nothing", entity_id="", sequence=6), False),
         (replace(UPDATED, id="another", entity_id="order-2", sequence=6), False),
         (replace(UPDATED, id="elsewhere", entity_fqdn="wix.ecom.v1.fulfillments", sequence=6), False),
         (replace(UPDATED, id="approved", event_type="wix.ecom.v1.order_approved", sequence=6), False),
@@ -110,6 +115,71 @@ def test_stale_snapshot(ledger: Ledger, event: InboxEvent, is_stale: bool) -> No
     ledger.inbox.receive([UPDATED])
 
     assert ledger.inbox.is_stale(event) is is_stale
+
+
+def test_only_what_counts_makes_stale(ledger: Ledger) -> None:
+    """A later event of a type that nothing follows from does not hide an earlier one that something does."""
+    ledger.inbox.receive([UPDATED, replace(UPDATED, id="event-2", sequence=8, event_type="wix.ecom.v1.order_viewed")])
+
+    assert ledger.inbox.is_stale(UPDATED) is True
+    assert ledger.inbox.is_stale(UPDATED, kinds={UPDATED.event_type}) is False
+
+
+@pytest.mark.parametrize("first", ["event-1", "event-2"])
+def test_of_two_with_one_number_the_first_that_is_finished_stands(ledger: Ledger, first: str) -> None:
+    """Whichever of the two is dealt with first, the other is stale from then on; one that was stale hides nothing."""
+    one, two = UPDATED, replace(UPDATED, id="event-2")
+    ledger.inbox.receive([one, two])
+    done, other = (one, two) if first == "event-1" else (two, one)
+    ledger.inbox.finish(other, outcome=STALE)
+    assert ledger.inbox.is_stale(one) is False
+
+    ledger.inbox.finish(done, outcome="it was followed")
+
+    assert ledger.inbox.is_stale(other) is True
+
+
+def test_an_earlier_snapshot_that_showed_something(ledger: Ledger) -> None:
+    """It is known whether something was there before it was missing; without a number nothing is earlier."""
+    ledger.inbox.receive([UPDATED])
+    later = replace(UPDATED, id="event-2", sequence=8, payload="{}")
+
+    assert ledger.inbox.showed_before(later, "order-1") is True
+    assert ledger.inbox.showed_before(later, "order-%") is False
+    assert ledger.inbox.showed_before(UPDATED, "order-1") is False
+    assert ledger.inbox.showed_before(replace(later, sequence=None), "order-1") is False
+
+
+def test_what_was_told_of_an_order(ledger: Ledger) -> None:
+    """The latest snapshots by their number, and when it was approved and canceled; nothing where nothing came."""
+    fulfillments = "wix.ecom.v1.fulfillments"
+    ledger.inbox.receive(
+        [
+            replace(UPDATED, id="e-1", payload="late", sequence=20),
+            replace(UPDATED, id="e-2", payload="early", sequence=3, event_type=APPROVED),
+            replace(UPDATED, id="e-3", payload="unnumbered", sequence=None),
+            replace(UPDATED, id="e-4", payload="listed", entity_fqdn=fulfillments, sequence=1),
+            replace(UPDATED, id="e-5", event_type=CANCELED, event_time=None, sequence=None),
+        ]
+    )
+
+    told = ledger.inbox.told("default", ["order-1", "order-2"])
+
+    assert (told["order-1"].order, told["order-1"].fulfillments) == ("late", "listed")
+    assert told["order-1"].happened == {APPROVED: NOON, CANCELED: None}
+    assert told["order-2"] == Told(order=None, fulfillments=None, happened={})
+
+
+def test_events_of_stores_that_are_not_served(ledger: Ledger) -> None:
+    """Whoever serves one store sees, and takes, nothing of another."""
+    ledger.stores.ensure("other", site="site-2")
+    ledger.inbox.receive([UPDATED, replace(UPDATED, store="other", id="event-2")])
+
+    assert [event.id for event in ledger.inbox.pending(["other"])] == ["event-2"]
+    assert ledger.inbox.due_stores(["other"]) == {"other"}
+    assert ledger.inbox.due_stores([]) == set()
+    assert [event.id for event in ledger.inbox.take("other", lease_seconds=60)] == ["event-2"]
+    assert ledger.inbox.due_stores(["default", "other"]) == {"default"}
 
 
 def test_events_of_two_stores(ledger: Ledger) -> None:

@@ -34,6 +34,7 @@ PHRASES: Final[Mapping[str, str]] = {
     "booking_done": "Booking",
     "scan": "Scan",
     "waiting_number": "Waits for a tracking number",
+    "adjusted": "Follows its order",
     "numbered": "Has its tracking number",
     "waiting_link": "Waits for a valid link",
     "ready": "Ready to be sent",

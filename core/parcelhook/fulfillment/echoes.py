@@ -66,12 +66,27 @@ def learn(store: Store, ours: Sequence[ShipmentRow], present: OrderFulfillments)
     for row, fulfillment in _pairs(ours, present):
         if fulfillment.status != row.wix_status:
             store.ledger.shipments.note_wix_status(row.id, wix_status=fulfillment.status)
+            _note_status(store, row, fulfillment.status or "none")
             told.append(f"fulfillment {row.fulfillment_id} is {fulfillment.status}")
         renewed = _renewed(row, fulfillment)
         if renewed:
             _learn_tracking(store, row, fulfillment.tracking_info or TrackingInfo(), has_number="number" in renewed)
             told.append(f"fulfillment {row.fulfillment_id} has another {' and '.join(renewed)}")
     return told
+
+
+def _note_status(store: Store, row: ShipmentRow, status: str) -> None:
+    if _is_held(store, row):
+        # It may be we who tell Wix the status in this moment.
+        return
+    reason = "someone else set it at Wix"
+    store.ledger.notices.add(
+        store.id, kind="status_seen", order_id=row.order_id, shipment_id=row.id, detail=status, reason=reason
+    )
+
+
+def _is_held(store: Store, row: ShipmentRow) -> bool:
+    return row.claimed_until is not None and row.claimed_until >= store.clock()
 
 
 def _pairs(ours: Sequence[ShipmentRow], present: OrderFulfillments) -> list[tuple[ShipmentRow, Fulfillment]]:
@@ -91,7 +106,7 @@ def _renewed(row: ShipmentRow, fulfillment: Fulfillment) -> list[str]:
 
 
 def _learn_tracking(store: Store, row: ShipmentRow, info: TrackingInfo, *, has_number: bool) -> None:
-    if row.claimed_until is not None and row.claimed_until >= store.clock():
+    if _is_held(store, row):
         # Which may be the very change that Wix tells of.
         msg = "its shipment is being dealt with at this moment"
         raise ShipmentChanged(msg)
