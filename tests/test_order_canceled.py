@@ -10,9 +10,12 @@ from parcelhook.errors import CarrierRefused, CarrierUnavailable
 from parcelhook.fulfillment.booking import book
 from parcelhook.fulfillment.cancellation import AFTER_FULFILLMENT, cancel_order
 from parcelhook.fulfillment.events import take_events
+from parcelhook.fulfillment.orders import read_orders
 from parcelhook.fulfillment.store import Outcome
+from parcelhook.fulfillment.upkeep import follow_order
 from parcelhook.ledger import ShipmentRow, State, moves
-from parcelhook.ledger.inbox import CANCELED
+from parcelhook.ledger.inbox import APPROVED, CANCELED
+from parcelhook.ledger.rows import Told
 from parcelhook.ledger.states import BookingState
 from parcelhook.models import BookingRequest
 from shops import ID, LINE, ProcessDied, Shop
@@ -256,6 +259,22 @@ def test_a_cancellation_that_comes_before_the_approval_ships_nothing(shop: Shop)
     shop.follow()
 
     assert [shop.rows(order_id) for order_id in order_ids] == [[], []]
+
+
+def test_what_another_worker_added_meanwhile_is_dropped_by_the_next_event(shop: Shop) -> None:
+    """A shipment that was written down just after the cancellation was dealt with does not wait for ever."""
+    order_id = shop.order()
+    before = read_orders(shop.store.wix, [order_id])[order_id]
+    shop.cancel(order_id)
+    approved, *rest = sorted(shop.deliver(), key=lambda event: event.event_type)
+    assert approved.event_type == APPROVED
+    take_events(shop.store, rest)
+    follow_order(shop.store, before, told=Told(order=None, fulfillments=None, happened={}))
+    assert [row.state for row in shop.rows(order_id)] == [State.WAITING_NUMBER]
+
+    take_events(shop.store, [approved])
+
+    assert [row.state for row in shop.rows(order_id)] == [State.CANCELED]
 
 
 def test_a_lost_cancellation_is_seen_in_a_later_update(shop: Shop) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from arrivals import ORDER_UPDATED, arrived, outcome
 from parcelhook import BookedParcel, Booking, BookingRequest, Carrier, Order, hookimpl
+from parcelhook.errors import CarrierRefused
 from parcelhook.fulfillment.booking import book
 from parcelhook.fulfillment.deletion import delete
 from parcelhook.fulfillment.events import take_events
@@ -313,6 +314,28 @@ def test_a_fulfillment_with_more_than_the_order_holds_is_asked_about_once(shop: 
 
     assert shop.row(row).state is State.CREATED
     assert not shop.calls()
+
+
+def test_a_booking_that_was_refused_is_not_asked_for_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a carrier refused is a person's to ship, however often the order is updated; what is added is asked for."""
+    order_id = waiting(shop, **BY_COURIER)
+    (row,) = shop.rows(order_id)
+
+    def refusing(*_: object) -> None:
+        msg = "not to this address"
+        raise CarrierRefused(msg, carrier="courier")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.store.registry, "book", refusing)
+        book(shop.store, [row.id])
+    shop.edit_lines(order_id, {LINE: 1, LINE_2: 1})
+
+    shop.follow()
+
+    refused, added = shop.rows(order_id)
+    assert (refused.id, refused.state, refused.items[0].line_item_id) == (row.id, State.FAILED, LINE)
+    assert [item.line_item_id for item in added.items] == [LINE_2]
+    assert shop.created(order_id, items={LINE: None}).items == (ShipmentItem(line_item_id=LINE, quantity=1),)
 
 
 def test_a_refund_of_what_is_shipped_changes_nothing(shop: Shop) -> None:

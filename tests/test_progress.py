@@ -27,7 +27,7 @@ from parcelhook import (
     hookimpl,
 )
 from parcelhook.errors import CarrierUnavailable
-from parcelhook.fulfillment.events import cancel_order
+from parcelhook.fulfillment.cancellation import cancel_order
 from parcelhook.fulfillment.intake import Wish, take_in
 from parcelhook.ledger import ShipmentRow, State
 from parcelhook.registry import Registry

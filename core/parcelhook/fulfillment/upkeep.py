@@ -83,7 +83,8 @@ def judge(store: Store, order_id: str, told: Told, present: OrderFulfillments | 
     ``present`` are the order's fulfillments where they are known better than by the latest webhook.
     """
     known, order = _known(store, order_id), latest_order(told)
-    if known.left_booked:
+    is_to_be_sent = any(row.state in BEFORE_SENDING for row in known.rows)
+    if known.left_booked or (is_to_be_sent and CANCELED in told.happened):
         return None
     if CANCELED in told.happened:
         return f"order {order.number if order else order_id} was canceled"
