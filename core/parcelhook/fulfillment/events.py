@@ -56,6 +56,7 @@ class _Batch:
         self._store = store
         self._events = events
         self._told = store.ledger.inbox.told(store.id, {event.order_id for event in events})
+        self._canceled = {event.order_id for event in events if event.event_type == CANCELED}
         self._present: dict[str, OrderFulfillments] = {}
         self._listed: dict[str, OrderFulfillments] = {}
         self._orders: dict[str, OrderNow | ParcelhookError | None] = {}
@@ -124,6 +125,8 @@ class _Batch:
     def _judge(self, event: EventRow) -> str:
         """Give the outcome of an event after which nothing is to be done about its order, or LOOK."""
         id_ = event.order_id
+        if id_ in self._canceled:
+            return "" if event.event_type == FULFILLED else "its order was canceled"
         if event.event_type in SNAPSHOTS and (event.sequence is None or not event.entity_id):
             # Nobody can tell whether a later one came before it.
             return LOOK
