@@ -26,7 +26,7 @@ class FailedLines:
 
     def __init__(self, path: Path, source: Path, form: Form) -> None:
         self._path = path
-        self._part = path.with_name(f".{path.name}.{token_hex(4)}")
+        self._part = path.parent / f".{path.name}.{token_hex(4)}"
         self._source = source
         self._form = form
         self._file: TextIO | None = None
