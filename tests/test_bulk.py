@@ -209,6 +209,21 @@ def test_a_parcel_that_cannot_go_holds_back_what_takes_all_that_remains(shop: Sh
     assert counts(shop, [unknown, too_much]) == [2, 2]
 
 
+def test_a_number_shipped_with_other_contents_is_told_and_holds_back_the_rest(shop: Shop) -> None:
+    """What the changed line is meant to say only a person knows; that costs no call."""
+    order_id, number = shop.order(items=TWO_ITEMS), shop.number()
+    shipped(shop, [line(2, order_id, number, line_item_id=LINE, quantity="1")])
+    shop.calls()
+
+    changed = [line(2, order_id, number, line_item_id=LINE, quantity="2"), line(3, order_id, shop.number())]
+    results = shipped(shop, changed)
+
+    assert [each.state for each in results] == ["FAILED", "FAILED"]
+    assert "was used for a shipment" in results[0].error
+    assert at_wix(shop, order_id) == {number: {LINE: 1}}
+    assert not shop.calls()
+
+
 def test_an_order_of_another_store_fails_alone(shop: Shop) -> None:
     """An id the store does not know costs its own line and a look, and no other."""
     order_ids = shop.orders(3)

@@ -13,11 +13,15 @@ from parcelhook.fulfillment.intake import new_shipment, wish_as_json
 from parcelhook.fulfillment.spool import Spool, Spooled
 from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.ledger.rows import NewShipment, Standing
+from parcelhook.ledger.shipments import key_reused
 from parcelhook.ledger.states import State
 from parcelhook.numbers import Shapes
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long a run waits at its end, beyond the settle time, while nothing of what is open is decided."""
+
+AS_ASKED: Final = frozenset(State) - {State.FAILED, State.NEEDS_REVIEW, State.DELETED}
+"""Where something came of a shipment, its key cannot be used for another one."""
 
 PER_FLOW: Final = 100
 LOOK_AGAIN_AFTER: Final = 0.1
@@ -150,11 +154,18 @@ def recognise(store: Store, spool: Spool, *, warn: Callable[[int, str], object] 
             except ParcelhookError as error:
                 spool.fail(each.number, error=error.message, what_to_do=error.what_to_do)
         order_ids = {new.order_id for new in news.values()}
-        rows = store.ledger.shipments.find(store=store.id, order_ids=order_ids, states={State.CREATED}, limit=100_000)
-        created = {(row.order_id, row.intent_key, row.body_hash): row.id for row in rows}
-        found = {number: created.get((new.order_id, new.intent_key, new.body_hash)) for number, new in news.items()}
-        spool.bind((number, its) for number, its in found.items() if its)
-        existing = list(filter(None, found.values()))
+        rows = store.ledger.shipments.find(store=store.id, order_ids=order_ids, states=AS_ASKED, limit=100_000)
+        asked = {(row.order_id, row.intent_key): row for row in rows}
+        found = {number: asked.get((new.order_id, new.intent_key)) for number, new in news.items()}
+        created: dict[int, str] = {}
+        for number, row in found.items():
+            if row is not None and row.body_hash != news[number].body_hash:
+                reused = key_reused(news[number])
+                spool.fail(number, error=reused.message, what_to_do=reused.what_to_do)
+            elif row is not None and row.state is State.CREATED:
+                created[number] = row.id
+        spool.bind(created.items())
+        existing = list(created.values())
         spool.learn(store.ledger.shipments.standing(existing).values(), existing=existing)
     spool.sort()
 
