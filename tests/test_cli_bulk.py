@@ -414,11 +414,27 @@ def test_refused_credentials_end_a_run_at_once(operator: Operator) -> None:
     assert counts(operator, order_ids) == [1] * 250
 
 
+def test_wix_down_from_the_start_ends_after_one_wait(operator: Operator) -> None:
+    """Exit code 4, nothing half done, and a person is told what to do: the same again."""
+    order_ids = orders(operator, 150)
+    written(operator, listed(order_ids))
+    operator.fault("search-orders", status=503, retry_after=1, times=99)
+
+    result = operator.run("fulfill", "--file", FILE)
+
+    assert result.exit_code == 4
+    assert result.stderr.count("Waiting until") == 1
+    assert "100 undecided, 50 not begun" in result.stdout
+    assert counts(operator, order_ids) == [0] * 150
+    operator.control("DELETE", "faults")
+    assert summary(operator.json("fulfill", "--file", FILE)) == {"total": 150, "created": 150}
+
+
 def test_limits_are_waited_for_and_told(operator: Operator) -> None:
     """After 429 the run goes on by itself, and says until when it waits."""
     order_ids = orders(operator, 120)
     written(operator, listed(order_ids))
-    operator.fault("bulk-create", status=429, retry_after=1, times=5)
+    operator.fault("bulk-create", status=429, retry_after=1, times=4)
 
     result = operator.run("--json", "fulfill", "--file", FILE)
 
@@ -461,6 +477,17 @@ def limited(operator: Operator, *arguments: str, size: int) -> subprocess.Comple
         timeout=60,
         check=False,
     )
+
+
+def test_a_disk_without_room_for_the_file_s_lines_is_told(operator: Operator) -> None:
+    """Exit code 6, and nothing was done."""
+    operator.shell.write("shipments.jsonl", "\n".join([json.dumps({"note": "x" * 90_000})] * 40))
+
+    ended = limited(operator, "--json", "fulfill", "--file", "shipments.jsonl", size=2_000_000)
+
+    assert ended.returncode == 6
+    assert "cannot be kept in" in json.loads(ended.stdout)["error"]["message"]
+    assert is_untouched(operator)
 
 
 def test_a_disk_without_room_for_the_lines_left_loses_nothing(operator: Operator) -> None:
