@@ -487,6 +487,24 @@ def test_refused_credentials_end_the_run_at_once(shop: Shop, monkeypatch: pytest
     assert shop.calls().total() <= 3
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "pauses"), [(403, "", 0), (503, "", 1), (429, "CREATED", 1)], ids=["refused", "down", "limit"]
+)
+def test_what_remains_of_an_item_cannot_be_read(shop: Shop, status: int, state: str, pauses: int) -> None:
+    """Nothing is taken in then: the run waits as it does elsewhere, or ends, and says why nothing was done."""
+    order_ids, told = shop.orders(2), Told()
+    lines = [line(n, order_id, shop.number(), line_item_id=LINE) for n, order_id in enumerate(order_ids, 2)]
+    shop.fault("search-orders", status=status, times=5 if status == 429 else 1000)
+
+    results = shipped(shop, lines, told)
+
+    assert states(results) == {state: 2}
+    assert len(told.pauses) == pauses
+    assert all(each.error for each in results if not each.state)
+    shop.control("DELETE", "faults")
+    assert {each.state for each in shipped(shop, lines)} == {"CREATED"}
+
+
 def test_a_run_that_is_stopped_begins_no_other_call(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call under way is finished, the rest was not begun, and the same file goes on there."""
     monkeypatch.setattr(spools, "ORDERS_PER_CALL", 2)

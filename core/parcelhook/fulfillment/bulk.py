@@ -23,6 +23,9 @@ PATIENCE: Final = timedelta(seconds=30)
 AS_ASKED: Final = frozenset(State) - {State.FAILED, State.NEEDS_REVIEW, State.DELETED}
 """Where something came of a shipment, its key cannot be used for another one."""
 
+LOOK_FOR_WIX_AFTER: Final = timedelta(seconds=30)
+"""How long a run waits where Wix did not let it look at orders."""
+
 PER_FLOW: Final = 100
 LOOK_AGAIN_AFTER: Final = 0.1
 LOOK_AGAIN_AT_MOST: Final = 1.0
@@ -78,8 +81,7 @@ class Shipping:
 
     def _ship(self, call: Sequence[Spooled]) -> None:
         """Ship the parcels of up to a hundred orders, and wait where Wix takes no calls now."""
-        answer = self._run("ship", self._store.id, [wish_as_json(each.wish) for each in call])
-        shipped = [(each.number, *its) for each, its in zip(call, cast("Any", answer), strict=True)]
+        shipped = self._taken_in(call)
         for number, shipment, _, error, what_to_do in shipped:
             if not shipment:
                 self._spool.fail(number, error=error, what_to_do=what_to_do)
@@ -87,6 +89,23 @@ class Shipping:
         self._spool.bind(bound.items())
         outcomes = {shipment: outcome for _, shipment, outcome, *_ in shipped if shipment}
         self._hold_back(outcomes, self._learn(list(dict.fromkeys(bound.values())), outcomes))
+
+    def _taken_in(self, call: Sequence[Spooled]) -> list[tuple[int, str, str | None, str, str]]:
+        """Run the flow, again where nothing was taken in for want of a look at the orders; give nothing in the end."""
+        tries = 0
+        while not self._is_over():
+            answer = self._run("ship", self._store.id, [wish_as_json(each.wish) for each in call])
+            shipped = [(each.number, *its) for each, its in zip(call, cast("Any", answer), strict=True)]
+            put_back = [(outcome, error) for _, shipment, outcome, error, _ in shipped if outcome and not shipment]
+            if not put_back:
+                return shipped
+            for number, _, _, error, what_to_do in shipped:
+                self._spool.put_off(number, error=error, what_to_do=what_to_do)
+            outcome, error = put_back[0]
+            tries += outcome != Outcome.THROTTLED
+            self._is_cut_off = outcome == Outcome.FORBIDDEN or tries > 1
+            self._wait_until(self._store.clock() + LOOK_FOR_WIX_AFTER, why=error)
+        return []
 
     def _hold_back(self, outcomes: Mapping[str, object], standings: Sequence[Standing]) -> None:
         """Where a whole call was put back, wait and try once more, or as often as Wix's limits make us."""
@@ -138,6 +157,8 @@ class Shipping:
         return standings
 
     def _wait_until(self, moment: datetime, *, why: str) -> None:
+        if self._is_over():
+            return
         self._pause(why, moment)
         while (left := (moment - self._store.clock()).total_seconds()) > 0 and not self._is_over():
             self._sleep(min(left, LOOK_AGAIN_AT_MOST))

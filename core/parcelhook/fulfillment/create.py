@@ -16,6 +16,7 @@ from parcelhook.fulfillment.answers import after_bulk, after_create, after_failu
 from parcelhook.fulfillment.intake import TakenIn, Wish, take_in_all
 from parcelhook.fulfillment.linkage import link_all
 from parcelhook.fulfillment.planning import Planned, plan_all
+from parcelhook.fulfillment.refusals import put_back_outcome
 from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import ShipmentRow
@@ -29,7 +30,10 @@ TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What became of a wish: its shipment and the outcome, None where another process has it; or what is wrong."""
+    """What became of a wish: its shipment and the outcome, None where another process has it; or what is wrong.
+
+    With an outcome and no shipment, nothing was done about it yet.
+    """
 
     shipment: str
     outcome: Outcome | None
@@ -58,7 +62,11 @@ def ship(store: Store, wishes: Sequence[Wish]) -> list[Shipped]:
 
     What is new is held from its first moment, so that no other worker takes a part of what goes in one call.
     """
-    taken = take_in_all(store, wishes, held_for=LEASE_SECONDS)
+    try:
+        taken = take_in_all(store, wishes, held_for=LEASE_SECONDS)
+    except WixError as error:
+        # What remains of an item could not be read: nothing was taken in.
+        return [Shipped("", put_back_outcome(error), error.message, error.what_to_do)] * len(wishes)
     rows = {each.row.id: each.row for each in taken if isinstance(each, TakenIn)}
     mine = [row for row in rows.values() if row.claimed_by == store.owner]
     outcomes = _send(store, mine)

@@ -14,7 +14,7 @@ from parcelhook.ledger.rows import ShipmentRow
 
 def put_back(store: Store, rows: Sequence[ShipmentRow], error: WixError) -> dict[str, Outcome]:
     """Put shipments back that were not sent, for the order they are of could not be read."""
-    outcome = _put_back_outcome(error)
+    outcome = put_back_outcome(error)
     moved = store.ledger.shipments.move_all([_put_back(store, row, error) for row in rows])
     return dict.fromkeys((row.id for row in moved), outcome)
 
@@ -24,7 +24,7 @@ def not_created(store: Store, row: ShipmentRow, error: WixError) -> tuple[Move, 
     if error.ambiguous:
         return undecided(store, row, error.message)
     if error.retryable or _is_about_us(error):
-        return _put_back(store, row, error), _put_back_outcome(error)
+        return _put_back(store, row, error), put_back_outcome(error)
     return refused(row, error=error.message, what_to_do=error.what_to_do)
 
 
@@ -49,7 +49,8 @@ def _put_back(store: Store, row: ShipmentRow, error: WixError) -> Move:
     return moves.ready_again(row, reason=error.message, what_to_do=hint, due_at=due_at)
 
 
-def _put_back_outcome(error: WixError) -> Outcome:
+def put_back_outcome(error: WixError) -> Outcome:
+    """Say what becomes of what a failed call left undone: it waits, for a while or as long as Wix says, or for us."""
     if _is_about_us(error):
         return Outcome.FORBIDDEN
     return Outcome.THROTTLED if isinstance(error, WixRateLimited) else Outcome.WAITING

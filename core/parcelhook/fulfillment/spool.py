@@ -144,6 +144,12 @@ class Spool:
         with self._database:
             self._database.execute(change, (error, what_to_do, number))
 
+    def put_off(self, number: int, *, error: str, what_to_do: str) -> None:
+        """Keep why nothing could be done about a parcel yet."""
+        change = "UPDATE wish SET error = ?, what_to_do = ? WHERE number = ?"
+        with self._database:
+            self._database.execute(change, (error, what_to_do, number))
+
     def mark(self, number: int, *, state: str) -> None:
         """Keep what a parcel was found to be that is no shipment yet."""
         with self._database:
