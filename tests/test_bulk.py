@@ -521,11 +521,14 @@ def test_a_run_that_is_stopped_begins_no_other_call(shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "before its answer was recorded"])
-def test_a_run_that_died_is_carried_on_by_the_next(shop: Shop, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+@pytest.mark.parametrize("item", ["", LINE], ids=["all of the order", "all of an item"])
+def test_a_run_that_died_is_carried_on_by_the_next(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, item: str, *, after: bool
+) -> None:
     """The next run waits for the dead one's claims to end, looks what Wix has, and sends what it does not have."""
     shop.store = replace(shop.store, settle=timedelta(seconds=5))
     order_ids = shop.orders(3)
-    lines = listed(shop, order_ids)
+    lines = [line(n, order_id, shop.number(), line_item_id=item) for n, order_id in enumerate(order_ids, 2)]
     shop.dying(monkeypatch, "bulk_create_fulfillments", after=after)
     with pytest.raises(ProcessDied):
         shipped(shop, lines)

@@ -20,7 +20,7 @@ from parcelhook.ledger.shipments import key_reused
 from parcelhook.ledger.states import State
 from parcelhook.links import checked_link
 from parcelhook.models import ShipmentItem
-from parcelhook.numbers import as_given
+from parcelhook.numbers import as_given, stands_for_none
 from parcelhook.wix.wire import checked_id
 
 KEY_LENGTH: Final = 200
@@ -83,14 +83,16 @@ def take_in_all(store: Store, wishes: Sequence[Wish], *, held_for: float = 0.0) 
     With ``held_for``, this worker holds what is new for so many seconds.
     """
     taken: dict[int, TakenIn | ParcelhookError] = {}
-    good: dict[int, NewShipment] = {}
-    left = _left(store, [wish.order_id for wish in wishes if None in wish.items.values()])
+    news: dict[int, NewShipment] = {}
     for place, wish in enumerate(wishes):
         try:
-            good[place] = replace(new_shipment(store, wish), items=_items(wish, left))
+            news[place] = new_shipment(store, wish)
         except ParcelhookError as error:
             taken[place] = error
-    known = _of_orders(store, good.values())
+    known = _of_orders(store, news.values())
+    counted = _counted(store, wishes, news, known)
+    taken |= {place: each for place, each in counted.items() if isinstance(each, ParcelhookError)}
+    good = {place: each for place, each in counted.items() if isinstance(each, NewShipment)}
     taken |= _numbered(store, good, known)
     rest = [place for place in good if place not in taken]
     owner = store.owner if held_for else ""
@@ -108,6 +110,33 @@ def _of_orders(store: Store, news: Iterable[NewShipment]) -> dict[str, list[Ship
     for row in store.ledger.shipments.find(store=store.id, order_ids={new.order_id for new in news}, limit=100_000):
         known[row.order_id].append(row)
     return known
+
+
+def _counted(
+    store: Store,
+    wishes: Sequence[Wish],
+    news: Mapping[int, NewShipment],
+    known: Mapping[str, Sequence[ShipmentRow]],
+) -> dict[int, NewShipment | ParcelhookError]:
+    """Give what is wanted with its items counted, or what is wrong with them."""
+    # What was counted when it was first asked for may have been shipped since: nothing of it remains then.
+    new = [
+        place for place, its in news.items() if not any(_is_as_asked(row, its) for row in known.get(its.order_id, ()))
+    ]
+    left = _left(store, [wishes[place].order_id for place in new if None in wishes[place].items.values()])
+    counted: dict[int, NewShipment | ParcelhookError] = dict(news)
+    for place in new:
+        try:
+            counted[place] = replace(news[place], items=_items(wishes[place], left))
+        except ParcelhookError as error:
+            counted[place] = error
+    return counted
+
+
+def _is_as_asked(row: ShipmentRow, new: NewShipment) -> bool:
+    """Tell whether a shipment is the very one that is wanted, and something came of it."""
+    is_the_same = (row.intent_key, row.body_hash) == (new.intent_key, new.body_hash)
+    return is_the_same and row.state is not State.DELETED and not _nothing_came_of(row)
 
 
 def _numbered(
@@ -164,6 +193,8 @@ def new_shipment(store: Store, wish: Wish) -> NewShipment:
     parcels, local = [], store.wix.is_loopback
     for number, url in wish.parcels:
         given = as_given(number)
+        if none := stands_for_none(given):
+            raise InputError(none[0], field="number", what_to_do=none[1])
         link = "" if url is None else checked_link(url, carrier=carrier, allow_loopback=local, field="url")
         parcels.append(NewParcel(number=given, tracking_url=link))
     return NewShipment(
