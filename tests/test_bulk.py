@@ -219,7 +219,7 @@ def test_a_number_shipped_with_other_contents_is_told_and_holds_back_the_rest(sh
     results = shipped(shop, changed)
 
     assert [each.state for each in results] == ["FAILED", "FAILED"]
-    assert "was used for a shipment" in results[0].error
+    assert "with another carrier, link or items" in results[0].error
     assert at_wix(shop, order_id) == {number: {LINE: 1}}
     assert not shop.calls()
 
