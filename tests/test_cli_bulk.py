@@ -68,7 +68,7 @@ def is_untouched(operator: Operator) -> bool:
 
 def summary(told: Mapping[str, Any]) -> dict[str, int]:
     """Give the counts of an answer that are not zero."""
-    names = ("total", "created", "existing", "failed", "needs_review", "undecided", "not_begun", "valid")
+    names = ("total", "created", "existing", "failed", "needs_review", "undecided", "waiting", "not_begun", "valid")
     return {name: told[name] for name in names if told[name]}
 
 
@@ -405,7 +405,7 @@ def test_refused_credentials_end_a_run_at_once(operator: Operator) -> None:
 
     told = operator.json("fulfill", "--file", FILE, "--failed-to", "left.csv", code=4)
 
-    assert summary(told) == {"total": 250, "undecided": 100, "not_begun": 150}
+    assert summary(told) == {"total": 250, "waiting": 100, "not_begun": 150}
     assert len(operator.sandbox.sandbox.calls.made) - before <= 4
     assert {each["what_to_do"] != "" for each in told["items"]} == {True}
     assert len(told_of(operator.shell.folder / "left.csv")) == 250
@@ -424,7 +424,7 @@ def test_wix_down_from_the_start_ends_after_one_wait(operator: Operator) -> None
 
     assert result.exit_code == 4
     assert result.stderr.count("Waiting until") == 1
-    assert "100 undecided, 50 not begun" in result.stdout
+    assert "100 waiting, 50 not begun" in result.stdout
     assert counts(operator, order_ids) == [0] * 150
     operator.control("DELETE", "faults")
     assert summary(operator.json("fulfill", "--file", FILE)) == {"total": 150, "created": 150}

@@ -154,7 +154,23 @@ def test_another_spelling_of_a_carrier(operator: Operator, carrier: str, id_: st
 
 @pytest.mark.parametrize(
     "bad",
-    ["", " ", "x" * 101, "../1", "1/../2", "1?a=b&c", "1%00", "1\n2", "1\r\n2", "12\U0001f4e6", f"1{RTL}2", "1\u200f2"],
+    [
+        *(
+            "",
+            " ",
+            "x" * 101,
+            "../1",
+            "1/../2",
+            "1?a=b&c",
+            "1%00",
+            "1\n2",
+            "1\r\n2",
+            "12\U0001f4e6",
+            f"1{RTL}2",
+            "1\u200f2",
+        ),
+        *("4.02102E+15", "4021020000000.00", "n/a", "None"),
+    ],
     ids=ascii,
 )
 def test_a_number_that_is_none(operator: Operator, bad: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from number_samples import CARRIERS, SAMPLES, Sample
 from parcelhook import Carrier, InvalidTrackingNumber, NumberFormat
-from parcelhook.numbers import FormatIndex, as_given, for_links, matches, normalise
+from parcelhook.numbers import FormatIndex, as_given, for_links, matches, normalise, stands_for_none
 
 INDEX = FormatIndex(CARRIERS)
 BY_ID = {carrier.id: carrier for carrier in CARRIERS}
@@ -302,3 +302,30 @@ def test_candidates_are_equal_for_what_they_say() -> None:
 
     assert plain == linked
     assert "_link" not in repr(plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("7.94645E+11", "a spreadsheet"),
+        ("4,02102E+15", "a spreadsheet"),
+        ("7E+11", "a spreadsheet"),
+        ("794645000000.00", "a spreadsheet"),
+        ("N/A", "no tracking number"),
+        ("none", "no tracking number"),
+        ("?", "no tracking number"),
+    ],
+)
+def test_what_stands_in_place_of_a_number_is_told(text: str, says: str) -> None:
+    """What a spreadsheet made of a number, and a word for none, are no numbers, and what to do is said."""
+    told = stands_for_none(text)
+
+    assert told is not None
+    assert says in told[0]
+    assert told[1]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_no_carriers_number_stands_for_none(sample: Sample) -> None:
+    """Whatever a carrier gives is taken as a number."""
+    assert stands_for_none(sample.number(Random(3))) is None  # noqa: S311 - the same in every run

@@ -525,6 +525,13 @@ def test_url_must_be_https_or_this_machine(url: str) -> None:
         WixClient(base_url=url, credentials=KEY, gate=OpenGate())
 
 
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_cannot_be_is_told(port: int) -> None:
+    """A mistyped port is the configuration's fault, and not the network's."""
+    with pytest.raises(ConfigurationError, match=f"port {port}"):
+        WixClient(base_url=f"http://127.0.0.1:{port}", credentials=KEY, gate=OpenGate())
+
+
 @pytest.mark.parametrize(
     ("url", "is_loopback"),
     [

@@ -65,6 +65,19 @@ def _name_of(character: str) -> str:
     return kinds.get(character, f"an invisible character (U+{ord(character):04X})")
 
 
+def stands_for_none(number: str) -> tuple[str, str] | None:
+    """Say what a text is that stands where a number was or should be, and what to do about it; None for any other.
+
+    A spreadsheet makes ``7.94645E+11`` or ``794645000000.00`` of a long number, and people write ``n/a``.
+    """
+    if _SPOILT.fullmatch(number):
+        what_to_do = "Take the number from where it came from: make the column text before you paste it."
+        return f"a spreadsheet has made {number} of the tracking number, and its digits are lost", what_to_do
+    if number.casefold() in _PLACEHOLDERS:
+        return f"{number!r} is no tracking number", "Give the number the carrier gave the parcel."
+    return None
+
+
 def normalise(number: str) -> str:
     """Give the form in which numbers are compared: NFKC, upper case, no blanks, hyphens or zero-width characters."""
     if number.isascii():
@@ -95,6 +108,8 @@ _VALUES: Final = bytes.maketrans(
 )
 _DOUBLED: Final = bytes.maketrans(bytes(range(10)), bytes(sum(divmod(2 * digit, 10)) for digit in range(10)))
 _ZEROS_AT_MOST: Final = 4
+_SPOILT: Final = re.compile(r"\d+([.,]\d*)?E\+\d+|\d+[.,]\d*E\d+|\d+[.,]0+", re.IGNORECASE)
+_PLACEHOLDERS: Final = frozenset({"n/a", "na", "#n/a", "none", "null", "nil", "tbd", "unknown", "pending", "-", "?"})
 _ISO7064_ALPHABET: Final = string.digits + string.ascii_uppercase
 _S10_WEIGHTS: Final = (8, 6, 4, 2, 3, 5, 9, 7)
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from parcelhook.fulfillment.spool import Result, Spool
 
 CREATING: Final = frozenset({"create", "bulk-create"})
-OPEN: Final = frozenset({"undecided", "not_begun"})
-SHOWN: Final = ("undecided", "needs_review", "failed", "not_begun")
+OPEN: Final = frozenset({"undecided", "waiting", "not_begun"})
+SHOWN: Final = ("undecided", "needs_review", "failed", "waiting", "not_begun")
 """What a person is told line by line, the most urgent first."""
 
 WARNINGS_SHOWN: Final = 10
 LINES_SHOWN: Final = 20
-NOT_BEGUN: Final = "nothing was done about this line: the run ended before it"
+NOT_BEGUN: Final = "NOT_BEGUN: the run ended before this line, and nothing was done about it"
 AGAIN: Final = "Run the same command again: it goes on where this run ended."
 
 
@@ -58,7 +58,10 @@ def fulfill_file(invocation: Invocation, order: Order) -> int:
         with progress(spool.total()) as shown:
             calls = _ship(invocation, spool, shown, is_stopped=is_stopped, is_rehearsal=order.is_rehearsal)
         if failed is not None:
-            failed.write((number, raw, _error(error, state), hint) for number, raw, state, error, hint in spool.left())
+            failed.write(
+                (number, raw, _error(error, state), hint or ("" if state == "FAILED" else AGAIN))
+                for number, raw, state, error, hint in spool.left()
+            )
         summary = _summary(spool, calls) | {"dry_run": order.is_rehearsal, "unknown_columns": list(lines.unknown)}
         if invocation.as_json:
             write_json_with(summary, "items", map(_item, spool.results()))
@@ -134,14 +137,14 @@ def _kind(result: Result) -> str:
     if result.state == "CREATED":
         return "existing" if result.existed else "created"
     kinds = {"": "not_begun", "VALID": "valid", "NEEDS_REVIEW": "needs_review"}
-    kinds |= dict.fromkeys(("FAILED", "CANCELED", "DELETED"), "failed")
-    return kinds.get(result.state, "undecided")
+    kinds |= dict.fromkeys(("FAILED", "CANCELED", "DELETED"), "failed") | {"SENDING": "undecided"}
+    return kinds.get(result.state, "waiting")
 
 
 def _summary(spool: Spool, calls: Counter[str]) -> dict[str, Json]:
     kinds = Counter(map(_kind, spool.results()))
     create = sum(count for operation, count in calls.items() if operation in CREATING)
-    names = ("created", "existing", "failed", "needs_review", "undecided", "not_begun", "valid")
+    names = ("created", "existing", "failed", "needs_review", "undecided", "waiting", "not_begun", "valid")
     return {
         "total": kinds.total(),
         **{name: kinds[name] for name in names},
@@ -192,9 +195,9 @@ def _show(spool: Spool, summary: Mapping[str, Json], *, failed_to: Path | None) 
     left = sum(int(str(summary[name])) for name in SHOWN) - len(shown)
     if left:
         write_line(f"And {left:,} more.")
-    if failed_to is not None:
+    if failed_to is not None and shown:
         write_line(f"The lines that are not shipped are in {failed_to}: correct them there, and ship that file.")
-    elif shown:
+    elif summary["failed"]:
         write_line("With --failed-to FILE, such lines are written to a file that can be corrected and shipped.")
 
 

@@ -83,7 +83,7 @@ def _fulfill(
     wish = Wish(order_id=order, carrier=carrier, parcels=(parcel,), items=items, key=key)
     with invocation.installation() as installation:
         store = installation.store(invocation.store)
-        row, _ = take_in(store, wish)
+        row, is_new = take_in(store, wish)
         if not matches(store.registry.carrier(row.carrier), row.tracking_number):
             warn(f"{row.tracking_number} does not look like a number of {row.carrier}")
         if row.state in FLOWS:
@@ -92,7 +92,7 @@ def _fulfill(
         else:
             pursued = Pursued(row)
         hint = _what_to_do(pursued.row)
-        _show(invocation, pursued, hint)
+        _show(invocation, pursued, hint, is_new=is_new)
         return _exit_code(pursued, hint)
 
 
@@ -124,10 +124,13 @@ def _what_to_do(row: ShipmentRow) -> str:
     return f"Run the same command again to try at once. A running service tries after {when}."
 
 
-def _show(invocation: Invocation, pursued: Pursued, hint: str) -> None:
+def _show(invocation: Invocation, pursued: Pursued, hint: str, *, is_new: bool) -> None:
     from parcelhook.cli.shipments import describe
 
-    row, existed = pursued.row, pursued.row.state.value == "CREATED" and not pursued.is_made_here
+    row = pursued.row
+    # A running service may have been first with what this command wrote down.
+    is_made = pursued.is_made_here or (is_new and pursued.outcome is None)
+    existed = row.state.value == "CREATED" and not is_made
     if invocation.as_json:
         write_json({**describe(row), "what_to_do": hint, "already_existed": existed})
         return
@@ -146,6 +149,7 @@ def _exit_code(pursued: Pursued, hint: str) -> int:
         return 0
     error = row.error or f"the shipment is {row.state.value}"
     click.echo(printable(f"Error: {error}\n{hint}".rstrip()), err=True)
-    if outcome == "not_fulfillable":
+    is_unsent = row.state.value == "FAILED" and row.sent_at is None
+    if outcome == "not_fulfillable" or (is_unsent and outcome is None):
         return 2
     return 5 if row.state.value == "WAITING_LINK" or (outcome == "review" and not row.sent_at) else 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ def sandbox(
     """
     from parcelhook.sandbox import SandboxSettings, serve
 
+    if env_file is not None and not os.access(env_file.parent, os.W_OK | os.X_OK):
+        msg = f"the file {env_file} cannot be written: its folder is missing, or not to be written to"
+        raise InputError(msg, field="--env", what_to_do="Name another file with --env.")
     settings = SandboxSettings(host=host, port=port, orders=orders, rate_limit=rate_limit)
 
     def on_ready(ready: Mapping[str, Any]) -> None:
@@ -59,7 +63,10 @@ def sandbox(
 def _remove(env_file: Path | None) -> None:
     """Take the variables away: they are of no use before the sandbox is ready, and after it has ended."""
     if env_file is not None:
-        env_file.unlink(missing_ok=True)
+        try:
+            env_file.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(env_file, error) from error
 
 
 def _variables(ready: Mapping[str, Any]) -> dict[str, str]:
@@ -83,8 +90,12 @@ def _write_env(path: Path, ready: Mapping[str, Any]) -> None:
         half.write_text("\n".join(lines) + "\n", encoding="utf-8")
         half.replace(path)
     except OSError as error:
-        msg = f"the file {path} cannot be written: {error.strerror}"
-        raise InputError(msg, field="--env", what_to_do="Name another file with --env.") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    msg = f"the file {path} cannot be written: {error.strerror}"
+    return InputError(msg, field="--env", what_to_do="Name another file with --env.")
 
 
 def _show(ready: Mapping[str, Any]) -> None:

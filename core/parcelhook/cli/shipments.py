@@ -72,7 +72,7 @@ def shipments(invocation: Invocation, ctx: click.Context, *, state: str | None, 
             )
             for row in rows
         ],
-        empty="No shipments yet.",
+        empty="No shipment is in that state." if states else "No shipments yet.",
         leave_out=() if len(names) > 1 else ("store",),
     )
 

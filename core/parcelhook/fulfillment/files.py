@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TextIO, TypeAlias, TypeGuard
 
 from parcelhook.errors import InputError
+from parcelhook.numbers import stands_for_none
 
 COLUMNS: Final = ("order_id", "carrier", "tracking_number", "tracking_url", "line_item_id", "quantity", "key")
 REQUIRED: Final = ("order_id", "carrier", "tracking_number")
@@ -27,9 +28,6 @@ LINE_AT_MOST: Final = 100_000
 _DELIMITERS: Final = ",;\t"
 _MOST_DIGITS: Final = 9
 _UNKNOWN_AT_MOST: Final = 100
-_SPOILED: Final = re.compile(r"\d+([.,]\d*)?E\+\d+|\d+[.,]\d*E\d+|\d+[.,]0+", re.IGNORECASE)
-"""What a spreadsheet makes of a long number: ``7.94645E+11``, or ``794645000000.00``."""
-
 _COLUMNS_ARE: Final = f"The columns are {', '.join(COLUMNS)}."
 _MEMBERS: Final = "Its members are texts and whole numbers."
 
@@ -245,9 +243,8 @@ def _fault(row: Row) -> tuple[str, str] | None:
     quantity, item, number = row.get("quantity", ""), row.get("line_item_id", ""), row.get("tracking_number", "")
     if missing:
         return f"{missing[0]} is missing", "Fill it in, or take the line out."
-    if _SPOILED.fullmatch(number):
-        what_to_do = "Take the number from where it came from: make the column text before you paste it."
-        return f"a spreadsheet has made {number} of the tracking number, and its digits are lost", what_to_do
+    if none := stands_for_none(number):
+        return none
     if quantity and not (quantity.isascii() and quantity.isdigit() and len(quantity) <= _MOST_DIGITS and int(quantity)):
         return f"quantity {quantity!r} is no number from 1", "Give a whole number."
     if quantity and not item:

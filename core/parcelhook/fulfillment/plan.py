@@ -109,7 +109,10 @@ def _wanted_item(order: WixOrder, left: Mapping[str, int], line_item_id: str, qu
 
 def _why_nothing(left: Mapping[str, int]) -> str:
     if left:
-        return "All of it is in fulfillments already, or refunded."
+        return (
+            "All of it is in fulfillments already, or refunded. `parcelhook status ORDER` shows with which numbers; "
+            "`parcelhook shipments correct` gives one another."
+        )
     return "It holds only digital items, gift cards, services, or items of another fulfiller."
 
 

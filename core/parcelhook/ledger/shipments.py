@@ -273,6 +273,12 @@ def _locked(connection: sa.Connection, shipment_id: str) -> sa.Row[*tuple[Any, .
 
 def key_reused(new: NewShipment) -> KeyReused:
     """Give the error for a key that came before with another body."""
+    if new.parcels and new.intent_key == new.parcels[0].number_normalised:
+        msg = (
+            f"the number {new.parcels[0].number} was given for order {new.order_id} with another carrier, link or items"
+        )
+        what_to_do = "Give the very same again, or correct the shipment there is by `parcelhook shipments correct`."
+        return KeyReused(msg, field="number", what_to_do=what_to_do)
     msg = f"the key {new.intent_key} was used for a shipment of order {new.order_id} with other contents"
     what_to_do = "Give the very same carrier, number, link and items again, or another key."
     return KeyReused(msg, field="key", what_to_do=what_to_do)

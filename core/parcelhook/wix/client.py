@@ -36,6 +36,8 @@ WIX_URL: Final = "https://www.wixapis.com"
 BATCH: Final = 100
 """The orders one bulk call, one list-by-ids and one page of a search may hold."""
 
+_PORTS: Final = 65_536
+
 Sort: TypeAlias = Sequence[tuple[str, Literal["ASC", "DESC"]]]
 
 
@@ -196,6 +198,9 @@ def _check_base_url(base_url: str) -> bool:
         url = httpx.URL(base_url)
     except (httpx.InvalidURL, TypeError):
         url = httpx.URL("")
+    if url.port is not None and not 0 < url.port < _PORTS:
+        msg = f"the Wix URL has the port {url.port}, and there is no such port"
+        raise ConfigurationError(msg, where="wix_url", what_to_do=f"Use {WIX_URL}.")
     local = is_loopback(url.host)
     if not url.host or url.userinfo or url.scheme not in ("https", "http") or (url.scheme == "http" and not local):
         msg = "the Wix URL is not https"
