@@ -311,7 +311,7 @@ def test_orders_that_cannot_be_read_fail_nothing(shop: Shop, status: int) -> Non
     shop.fault("search-orders", status=status, code="SOME_RULE", times=3)
     rows = [shop.take(order_id) for order_id in shop.orders(2)]
 
-    told = Outcome.FORBIDDEN if status == 403 else Outcome.WAITING  # noqa: PLR2004 - HTTP
+    told = Outcome.FORBIDDEN if status == 403 else Outcome.WAITING
     assert send(shop.store) == {row.id: told for row in rows}
     shop.control("DELETE", "faults")
     shop.clock.advance(31)
