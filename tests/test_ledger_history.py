@@ -193,13 +193,14 @@ def test_who_asked_for_what(ledger: Ledger) -> None:
 
 
 def test_an_intent_that_another_replaced(ledger: Ledger) -> None:
-    """What was asked for first keeps its carrier and number; who asked is told of what holds now."""
+    """What was asked for first stays as it was asked for, whatever replaced it."""
     row, _ = ledger.shipments.add(wanted(state=State.FAILED))
     ledger.shipments.move(moves.revised(row, wanted(number="B7", carrier="beta", source="api")))
 
     first, second = ledger.history("default", "order-1")
 
-    assert (first.kind, first.detail, first.reason) == ("added", "acme, number AC100", "")
+    assert (first.kind, first.detail) == ("added", "acme, number AC100, 2 of item-1")
+    assert first.reason.endswith("under the key AC100")
     assert (second.kind, second.detail) == ("revised", "beta, number B7, 2 of item-1")
     assert second.reason == "asked for by the API, under the key B7"
 

@@ -12,7 +12,7 @@ import pytest
 from ledger_processes import add_all, claim_all, in_processes
 from ledger_samples import ITEMS, NOON, FakeClock, wanted
 from parcelhook.errors import InputError, KeyReused, LedgerError, ShipmentChanged, WrongState
-from parcelhook.ledger import Ledger, NewParcel, ShipmentRow, State, moves
+from parcelhook.ledger import Ledger, NewParcel, NewShipment, ShipmentRow, State, moves
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.states import FOLLOWERS
 from parcelhook.models import Reason, ShipmentItem, Status
@@ -75,12 +75,23 @@ def test_reads_back_what_was_added(ledger: Ledger, clock: FakeClock) -> None:
     ],
     ids=["quantity", "carrier", "link", "body"],
 )
-def test_key_with_another_body(ledger: Ledger, other: object) -> None:
-    """A key that comes again with another body is refused by name, and changes nothing."""
+def test_number_with_another_body(ledger: Ledger, other: NewShipment) -> None:
+    """A number that comes again with another body is refused by name, and changes nothing."""
     first, _ = ledger.shipments.add(wanted())
 
-    with pytest.raises(KeyReused, match="AC100") as refused:
-        ledger.shipments.add(other)  # type: ignore[arg-type]
+    with pytest.raises(KeyReused, match="number AC100") as refused:
+        ledger.shipments.add(other)
+
+    assert refused.value.field == "number"
+    assert ledger.shipments.find() == [first]
+
+
+def test_key_with_another_body(ledger: Ledger) -> None:
+    """A caller's own key that comes again with another body is refused by name, and changes nothing."""
+    first, _ = ledger.shipments.add(replace(wanted(), intent_key="row-7"))
+
+    with pytest.raises(KeyReused, match="key row-7") as refused:
+        ledger.shipments.add(replace(wanted(carrier="other"), intent_key="row-7"))
 
     assert refused.value.field == "key"
     assert ledger.shipments.find() == [first]

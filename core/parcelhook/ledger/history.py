@@ -16,7 +16,6 @@ from parcelhook.ledger.schema import booking, inbox, notice, scan, shipment, wix
 from parcelhook.ledger.states import BookingState
 from parcelhook.models import Scan, Status
 
-_INTENTS: Final = frozenset({"added", "revised"})
 _AFTER_SCANS: Final = frozenset(status.value for status in Status)
 _AFTER_BOOKINGS: Final = frozenset({"waiting_number", "numbered", "needs_review", "failed", "canceled"})
 _LAST: Final = "~"
@@ -40,7 +39,7 @@ def history(database: Database, store: str, order_id: str) -> list[HistoryEntry]
     ids = sa.select(shipment.c.id).where(shipment.c.store == store, shipment.c.order_id == order_id)
     with database.read() as connection:
         rows = read_shipments(connection, connection.execute(ids).scalars().all())
-        decisions = _decisions(connection, store, order_id, rows)
+        decisions = _decisions(connection, store, order_id)
         placed = [
             *_events(connection, store, order_id),
             *decisions,
@@ -81,19 +80,14 @@ def _events(connection: sa.Connection, store: str, order_id: str) -> Iterator[_P
             yield _Placed(done, phase=2)
 
 
-def _decisions(connection: sa.Connection, store: str, order_id: str, rows: Sequence[ShipmentRow]) -> list[_Placed]:
+def _decisions(connection: sa.Connection, store: str, order_id: str) -> list[_Placed]:
     query = sa.select(notice).where(notice.c.store == store, notice.c.order_id == order_id).order_by(notice.c.id)
     found = connection.execute(query).all()
-    by_id = {row.id: row for row in rows}
-    latest = {each.shipment_id: each.id for each in found if each.kind in _INTENTS}
     placed = []
     for each in found:
-        detail, reason = each.detail, each.reason
-        if each.kind in _INTENTS:
-            is_latest = latest[each.shipment_id] == each.id
-            row = by_id.get(each.shipment_id) if is_latest else None
-            detail, reason = words.wanted(each.carrier, each.tracking_number, row)
-        entry = HistoryEntry(at=each.at, kind=each.kind, shipment_id=each.shipment_id, detail=detail, reason=reason)
+        entry = HistoryEntry(
+            at=each.at, kind=each.kind, shipment_id=each.shipment_id, detail=each.detail, reason=each.reason
+        )
         placed.append(_Placed(entry, place=each.id))
     return placed
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from parcelhook.ledger import notices
+from parcelhook.ledger import notices, words
 from parcelhook.ledger.attachment import attach, put_items, read_shipments
 from parcelhook.ledger.columns import among, some
 from parcelhook.ledger.ids import ordered_id
@@ -58,7 +58,7 @@ def add(
     its = {_identity_of(row): row for row in made}
     found = read_shipments(connection, [row.id for identity, row in known.items() if identity not in its])
     its |= {_identity_of(row): row for row in found}
-    notices.write(connection, [notices.about(row, kind="added", at=now) for row in made])
+    notices.write(connection, [_added(row, now=now) for row in made])
     return _answers(news, its, made={row.id for row in made})
 
 
@@ -107,6 +107,11 @@ def _columns(row: ShipmentRow) -> dict[str, Any]:
 
 
 _COLUMNS: Final = tuple(column.name for column in shipment.c)
+
+
+def _added(row: ShipmentRow, *, now: datetime) -> dict[str, object]:
+    detail, reason = words.wanted(row)
+    return notices.about(row, kind="added", at=now, detail=detail, reason=reason)
 
 
 def _identity_of(row: ShipmentRow) -> _Identity:

@@ -66,12 +66,13 @@ def revised(row: ShipmentRow, new: NewShipment) -> Move:
         "source": new.source,
         "attempts": 0,
     }
-    detail = ", ".join(parcel.number for parcel in new.parcels)
+    detail, reason = words.wanted(new)
     return Move(
         row=row,
         to=State.WAITING_LINK,
         kind="revised",
         detail=detail,
+        reason=reason,
         changes=changes,
         parcels=new.parcels,
         items=new.items,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.rows import NewShipment, ShipmentRow
 from parcelhook.ledger.states import BookingState
 from parcelhook.models import Scan
 
@@ -82,13 +82,12 @@ def waiting(attempts: int, due_at: datetime | None, reason: str) -> str:
     return f"put off, {tried}: {reason}{again}"
 
 
-def wanted(carrier: str, number: str, row: ShipmentRow | None) -> tuple[str, str]:
-    """Say what was asked for and by whom; of an intent that was replaced, carrier and number alone are kept."""
-    parts = [carrier or "no carrier yet", f"number {number}" if number else "no number yet"]
-    if row is None:
-        return ", ".join(parts), ""
-    parts += [f"{item.quantity} of {item.line_item_id}" for item in row.items] or ["all that remains of the order"]
-    return ", ".join(parts), f"asked for {SOURCES.get(row.source, row.source)}, under the key {row.intent_key}"
+def wanted(intent: NewShipment | ShipmentRow) -> tuple[str, str]:
+    """Say what is asked for, and by whom."""
+    number = intent.parcels[0].number if intent.parcels else ""
+    parts = [intent.carrier or "no carrier yet", f"number {number}" if number else "no number yet"]
+    parts += [f"{item.quantity} of {item.line_item_id}" for item in intent.items] or ["all that remains of the order"]
+    return ", ".join(parts), f"asked for {SOURCES.get(intent.source, intent.source)}, under the key {intent.intent_key}"
 
 
 def meant(scan: Scan) -> str:
