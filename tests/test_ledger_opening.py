@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
@@ -100,6 +101,39 @@ def test_opened_first_by_several_processes(tmp_path: Path) -> None:
     described = in_processes(open_new, (url,), (url,), (url,))
 
     assert len(set(described)) == 1
+
+
+def test_opened_first_while_another_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An opening that cannot have the file for itself yet tries again until it can."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.02)
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("CREATE TABLE other (id INTEGER)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM other").fetchall()
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(open_new, f"sqlite:///{path}")
+            with pytest.raises(TimeoutError):
+                opening.result(0.2)
+            reader.execute("COMMIT")
+
+            assert "(wal)" in opening.result(10)
+
+
+def test_a_file_that_cannot_be_switched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another holds on to the file for too long, opening it ends with what to do."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(database, "_SWITCHED_WITHIN", 0.05)
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("CREATE TABLE other (id INTEGER)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM other").fetchall()
+
+        with pytest.raises(LedgerError) as refused:
+            Ledger.open(f"sqlite:///{path}")
+
+    assert refused.value.what_to_do
 
 
 def test_opened_first_by_several_threads(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ BUSY_TIMEOUT: Final = 20.0
 """Seconds a writer waits for its turn on SQLite."""
 
 _CONNECT_TIMEOUT: Final = 10
+_SWITCHED_WITHIN: Final = 20.0
+_SWITCH: Final = "PRAGMA journal_mode = WAL"
 _DO_NOT_WAIT: Final = sa.text("SET LOCAL synchronous_commit = off")
 _MIGRATION_LOCK: Final = 0x70617263656C  # "parcel": any number will do that no other application locks
 
@@ -137,10 +140,17 @@ class Database:
 
     def _use_wal(self) -> None:
         """Switch the file to write-ahead logging, once in its life; SQLite keeps that in the file."""
+        give_up_at = time.monotonic() + _SWITCHED_WITHIN
         with self._translated(), self._engine.connect() as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-            if driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                driver.execute("PRAGMA journal_mode = WAL")
+            while driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                try:
+                    driver.execute(_SWITCH)
+                except sqlite3.DatabaseError as error:
+                    # Of two that switch at one moment, SQLite turns one away and does not let it wait.
+                    if "locked" not in str(error) or time.monotonic() > give_up_at:
+                        raise sa.exc.DatabaseError(_SWITCH, None, error) from error
+                    time.sleep(0.02)
 
 
 def _parse(url: str) -> sa.URL:
