@@ -9,7 +9,8 @@ from typing import Final, NoReturn
 from parcelhook.errors import InputError, TrackingNumberExists, WixError, WrongState
 from parcelhook.fulfillment.cancellation import AFTER_FULFILLMENT
 from parcelhook.fulfillment.intake import new_shipment
-from parcelhook.fulfillment.linking import TrackingInfo, tracking_info
+from parcelhook.fulfillment.linkage import link_of
+from parcelhook.fulfillment.linking import TrackingInfo
 from parcelhook.fulfillment.matching import watch
 from parcelhook.fulfillment.store import Store
 from parcelhook.fulfillment.undertaking import (
@@ -26,7 +27,6 @@ from parcelhook.ledger import moves
 from parcelhook.ledger.moves import Move
 from parcelhook.ledger.rows import NewShipment, ShipmentParcel, ShipmentRow
 from parcelhook.ledger.states import State
-from parcelhook.models import Shipment
 from parcelhook.numbers import normalise
 from parcelhook.statuses import needs_review
 from parcelhook.wix.fulfillments import PREDEFINED_PROVIDERS, Fulfillment, OrderFulfillments
@@ -155,7 +155,7 @@ def renamed(move: Move, new: NewShipment, rivals: Sequence[ShipmentRow]) -> Move
 
 
 def _correct_at_wix(store: Store, row: ShipmentRow, new: NewShipment, rivals: Sequence[ShipmentRow]) -> ShipmentRow:
-    info = _tracking_info(store, row, new)
+    info = link_of(store, row, new)
     try:
         held, answer = undertake(
             store,
@@ -173,22 +173,6 @@ def _correct_at_wix(store: Store, row: ShipmentRow, new: NewShipment, rivals: Se
     corrected = note(store, held, lambda now: _corrected(now, new, info, found, rivals))
     follow_parcels(store, corrected, row.parcels)
     return corrected
-
-
-def _tracking_info(store: Store, row: ShipmentRow, new: NewShipment) -> TrackingInfo:
-    """Give provider and link as for a new shipment, before Wix is called at all."""
-    shipment = Shipment(
-        carrier=new.carrier,
-        tracking_number=new.parcels[0].number,
-        store=row.store,
-        order_id=row.order_id,
-        order_number=row.order_number,
-        items=row.items,
-        postal_code=row.postal_code,
-        country=row.country,
-    )
-    given = new.parcels[0].tracking_url
-    return tracking_info(store.registry, shipment, given_url=given, allow_loopback=store.wix.is_loopback)
 
 
 def _update(store: Store, row: ShipmentRow, new: NewShipment, info: TrackingInfo) -> OrderFulfillments:

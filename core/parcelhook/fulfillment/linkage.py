@@ -13,7 +13,7 @@ from parcelhook.fulfillment.linking import LINK, TrackingInfo, tracking_info
 from parcelhook.fulfillment.store import Outcome, Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.moves import Move
-from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.rows import NewShipment, ShipmentRow
 from parcelhook.ledger.states import State
 from parcelhook.models import Shipment
 
@@ -56,10 +56,15 @@ def _infos(store: Store, rows: Sequence[ShipmentRow]) -> dict[str, TrackingInfo 
         return dict(zip((row.id for row in rows), infos, strict=True))
 
 
-def _info(store: Store, row: ShipmentRow) -> TrackingInfo | ParcelhookError:
+def link_of(store: Store, row: ShipmentRow, intent: ShipmentRow | NewShipment) -> TrackingInfo:
+    """Give provider and link that a shipment has with the carrier and number of an intent, its own or another.
+
+    Raise InvalidTrackingLink or CarrierError as ``tracking_info`` does.
+    """
+    first = intent.parcels[0]
     shipment = Shipment(
-        carrier=row.carrier,
-        tracking_number=row.tracking_number,
+        carrier=intent.carrier,
+        tracking_number=first.number,
         store=row.store,
         order_id=row.order_id,
         order_number=row.order_number,
@@ -67,9 +72,13 @@ def _info(store: Store, row: ShipmentRow) -> TrackingInfo | ParcelhookError:
         postal_code=row.postal_code,
         country=row.country,
     )
-    given = row.parcels[0].tracking_url
+    local = store.wix.is_loopback
+    return tracking_info(store.registry, shipment, given_url=first.tracking_url, allow_loopback=local)
+
+
+def _info(store: Store, row: ShipmentRow) -> TrackingInfo | ParcelhookError:
     try:
-        return tracking_info(store.registry, shipment, given_url=given, allow_loopback=store.wix.is_loopback)
+        return link_of(store, row, row)
     except ParcelhookError as error:
         return error
 
