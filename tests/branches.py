@@ -164,7 +164,9 @@ def company(
 
 
 def _branch(name: str, closing: ExitStack) -> Branch:
-    sandbox = closing.enter_context(running(SandboxSettings(rate_limit=0, **APP)))  # type: ignore[arg-type] # texts all
+    # A busy machine may take longer than Wix allows, and then the webhook comes again after a minute only.
+    settings = SandboxSettings(rate_limit=0, webhook_deadline=20, **APP)  # type: ignore[arg-type] # texts all
+    sandbox = closing.enter_context(running(settings))
     tap = closing.enter_context(tapped(sandbox.url))
     http = closing.enter_context(httpx.Client(base_url=sandbox.url, timeout=GIVE_UP_SECONDS))
     return Branch(name, sandbox, tap, http, token=f"token-of-{name}-{uuid4().hex}")

@@ -83,9 +83,14 @@ def select(firm: Company, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
         engine.dispose()
 
 
+def statuses(branch: Branch, order_id: str) -> list[str | None]:
+    """Give the statuses of an order's fulfillments as Wix has them."""
+    return [each.get("status") for each in branch.fulfillments(order_id)]
+
+
 def delivered(branch: Branch, order_id: str) -> bool:
     """Tell whether Wix was told that an order's parcel arrived."""
-    return [each.get("status") for each in branch.fulfillments(order_id)] == ["Fulfilled"]
+    return statuses(branch, order_id) == ["Fulfilled"]
 
 
 def test_orders_alike_in_two_stores_are_two_orders(
@@ -124,11 +129,12 @@ def test_a_parcel_of_one_number_moves_in_its_own_store(
     rows = {name: firm.until(name, order_id, State.CREATED) for name in firm.branches}
     its = {name: row.tracking_number for name, row in rows.items()}
     assert its["north"] == its["south"]
+    wait_for(lambda: statuses(south, order_id) == ["Ready"], what="the south's parcel is announced")
 
     north.control("POST", f"parcels/courier/{its['north']}", {"journey": "delivered"})
     wait_for(lambda: delivered(north, order_id), what="the north's parcel arrives")
 
-    assert [each["status"] for each in south.fulfillments(order_id)] == ["Ready"]
+    assert statuses(south, order_id) == ["Ready"]
     assert len({parcel.id for row in rows.values() for parcel in row.parcels}) == 2
     south.control("POST", f"parcels/courier/{its['south']}", {"journey": "delivered"})
     wait_for(lambda: delivered(south, order_id), what="the south's parcel arrives")
