@@ -33,9 +33,7 @@ def insert_all(
 
 
 def update_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, key: str) -> int:
-    """Update the rows that have these keys with what else is named, and give how many there were."""
-    if not rows:
-        return 0
+    """Update the rows that have these keys with what else is named, the same in each; give how many there were."""
     names = tuple(name for name in rows[0] if name != key)
     return _execute(connection, _update(connection.dialect, table, names, key), rows)
 
