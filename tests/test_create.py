@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from parcelhook.fulfillment.create import send
+from parcelhook.fulfillment.create import send, ship
+from parcelhook.fulfillment.intake import Wish
 from parcelhook.fulfillment.settle import settle
 from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome
 from parcelhook.ledger import State, moves
@@ -465,6 +466,29 @@ def test_creating_begins_to_follow_the_parcel(shop: Shop) -> None:
     """A carrier that can be asked is asked from the creation on; of others, nobody is asked."""
     shop.created(shop.order(), carrier="royal-mail")
     assert shop.ledger.parcels.due() == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_this_worker_left_open_is_not_sent_again_with_the_same_wish(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    """A shipment that is on its way is only settled, also for the worker that still holds it."""
+    order_id = shop.order()
+    wish = Wish(order_id=order_id, carrier="ups", parcels=((shop.number(), None),), source="file")
+    with monkeypatch.context() as dying:
+        shop.dying(dying, "create_fulfillment", after=after)
+        with pytest.raises(ProcessDied):
+            ship(shop.store, [wish])
+    (row,) = shop.rows(order_id)
+    assert row.is_held(shop.clock())
+    shop.calls()
+
+    (shipped,) = ship(shop.store, [wish])
+
+    assert (shipped.shipment, shipped.outcome) == (row.id, None)
+    assert shop.row(row).state is State.SENDING
+    assert not shop.calls()
+    assert len(shop.fulfillments(order_id)) == after
 
 
 def sent_bodies(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[Any]:

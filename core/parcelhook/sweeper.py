@@ -14,14 +14,13 @@ import structlog
 
 from parcelhook.engine import Json
 from parcelhook.errors import ParcelhookError
-from parcelhook.fulfillment.store import Store
+from parcelhook.fulfillment.store import TO_SEND, Store
 from parcelhook.ledger.states import State
 
 IDLE_SECONDS: Final = 0.25
 AFTER_ERROR: Final = timedelta(seconds=5)
 AFTER_ERROR_AT_MOST: Final = timedelta(minutes=5)
-SEND_STATES: Final = frozenset({State.READY, State.WAITING_LINK})
-CREATING: Final = SEND_STATES | {State.WAITING_NUMBER}
+CREATING: Final = TO_SEND | {State.WAITING_NUMBER}
 """What is left alone in a store that is paused."""
 
 
@@ -98,7 +97,7 @@ class Sweeper:
             "reconcile": last is None or self._clock() - last >= self._looks_every(store),
             "book": State.WAITING_NUMBER in states,
             "settle": State.SENDING in states,
-            "send": bool(states & SEND_STATES),
+            "send": bool(states & TO_SEND),
             "push": State.CREATED in states,
             "poll": polls,
         }

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
 from parcelhook.errors import InputError, ParcelhookError
-from parcelhook.fulfillment.create import TO_SEND
 from parcelhook.fulfillment.intake import new_shipment, wish_as_json
 from parcelhook.fulfillment.spool import Spool, Spooled
-from parcelhook.fulfillment.store import Outcome, Store
+from parcelhook.fulfillment.store import TO_SEND, Outcome, Store
 from parcelhook.ledger.rows import NewShipment, Standing
 from parcelhook.ledger.shipments import key_reused
 from parcelhook.ledger.states import State

@@ -17,7 +17,7 @@ from parcelhook.fulfillment.intake import TakenIn, Wish, take_in_all
 from parcelhook.fulfillment.linkage import link_all
 from parcelhook.fulfillment.planning import Planned, plan_all
 from parcelhook.fulfillment.refusals import put_back_outcome
-from parcelhook.fulfillment.store import LEASE_SECONDS, Outcome, Store
+from parcelhook.fulfillment.store import LEASE_SECONDS, TO_SEND, Outcome, Store
 from parcelhook.ledger import moves
 from parcelhook.ledger.rows import ShipmentRow
 from parcelhook.ledger.states import State
@@ -25,7 +25,6 @@ from parcelhook.statuses import wix_status
 from parcelhook.wix.fulfillments import NewFulfillment
 
 MOST: Final = 100
-TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,10 @@ def ship(store: Store, wishes: Sequence[Wish]) -> list[Shipped]:
         # What remains of an item could not be read: nothing was taken in.
         return [Shipped("", put_back_outcome(error), error.message, error.what_to_do)] * len(wishes)
     rows = {each.row.id: each.row for each in taken if isinstance(each, TakenIn)}
-    mine = [row for row in rows.values() if row.claimed_by == store.owner]
-    outcomes = _send(store, mine)
-    others = [row.id for row in rows.values() if row.claimed_by is None and row.state in TO_SEND]
+    # One that is on its way already, whoever sends it, is not among them.
+    to_send = [row for row in rows.values() if row.state in TO_SEND]
+    outcomes = _send(store, [row for row in to_send if row.claimed_by == store.owner])
+    others = [row.id for row in to_send if row.claimed_by is None]
     outcomes |= send(store, others) if others else {}
     return [_shipped(each, outcomes) for each in taken]
 

@@ -13,12 +13,16 @@ from typing import Final
 from parcelhook.errors import LedgerError
 from parcelhook.ledger import Ledger
 from parcelhook.ledger.rows import ShipmentRow
+from parcelhook.ledger.states import State
 from parcelhook.registry import Registry
 from parcelhook.settings import Rule
 from parcelhook.wix.client import WixClient
 
 LEASE_SECONDS: Final = 6.0
 """How long a worker that stopped to live may hold a shipment before another takes it over."""
+
+TO_SEND: Final = frozenset({State.READY, State.WAITING_LINK})
+"""The states of a shipment that is to be created at Wix, and certainly was not yet."""
 
 SEND_WITHIN: Final = timedelta(seconds=30)
 SEND_WITHIN_AT_LEAST: Final = timedelta(seconds=2)
