@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +126,25 @@ def test_a_call_after_its_moment_is_not_made_even_with_budget(ledger: Ledger, cl
 
     with gate.leaving_before(START - timedelta(seconds=1)), pytest.raises(WixRateLimited):
         gate.before("create", "POST", "/a", ())
+
+
+def test_a_call_that_was_let_go_too_late_is_not_made(
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the ledger was long in coming, nothing is sent, and the call's row says so."""
+    gate, admit = make_gate(ledger, clock), ledger.calls.admit
+
+    def slow(*arguments: Any, **keywords: Any) -> str | float:  # noqa: ANN401 - passed on
+        answer = admit(*arguments, **keywords)
+        clock.sleep(20)
+        return answer
+
+    monkeypatch.setattr(ledger.calls, "admit", slow)
+
+    with gate.leaving_before(START + timedelta(seconds=10)), pytest.raises(WixRateLimited, match="nothing was sent"):
+        gate.before("create", "POST", "/b", ("o2",))
+
+    (call,) = ledger.calls.find("main", order_id="o2")
+    assert (call.status, call.outcome) == (None, "WixRateLimited")
+    assert call.ended_at is not None
+    assert gate.calls == {}

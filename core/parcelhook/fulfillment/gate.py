@@ -58,6 +58,12 @@ class LedgerGate:
             self._refuse_late(operation, call_id)
             self._sleep(call_id)
             self._refuse_late(operation, 0.0)
+        try:
+            # Its turn to write may have been long in coming.
+            self._refuse_late(operation, 0.0)
+        except WixRateLimited as error:
+            self._ledger.calls.end(self._store, call_id, status=None, outcome=type(error).__name__)
+            raise
         number = next(self._numbers)
         self._open[number] = call_id
         self.calls[operation] += 1
