@@ -33,7 +33,7 @@ def _free(store: Store, row: ShipmentRow) -> ShipmentRow:
     from parcelhook.fulfillment.store import LEASE_SECONDS
 
     deadline, is_told = time.monotonic() + LEASE_SECONDS + 1, False
-    while row.claimed_until is not None and row.claimed_until >= store.clock() and time.monotonic() < deadline:
+    while row.is_held(store.clock()) and time.monotonic() < deadline:
         if not is_told:
             click.echo(HELD, err=True)
             is_told = True

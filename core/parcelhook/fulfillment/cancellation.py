@@ -27,8 +27,8 @@ def is_busy(store: Store, row: ShipmentRow) -> bool:
     """Tell whether a fulfillment is being created, or a carrier asked to book and nobody knows yet what it did."""
     if row.state is not State.WAITING_NUMBER:
         return row.state is State.SENDING
-    is_held = row.claimed_until is not None and row.claimed_until >= store.clock()
-    return is_held or bool(store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKING))
+    asked = store.ledger.bookings.find(store=store.id, shipment_id=row.id, state=BookingState.BOOKING)
+    return row.is_held(store.clock()) or bool(asked)
 
 
 def cancel_booking(store: Store, row: ShipmentRow) -> str:

@@ -76,17 +76,13 @@ def learn(store: Store, ours: Sequence[ShipmentRow], present: OrderFulfillments)
 
 
 def _note_status(store: Store, row: ShipmentRow, status: str) -> None:
-    if _is_held(store, row):
+    if row.is_held(store.clock()):
         # It may be we who tell Wix the status in this moment.
         return
     reason = "someone else set it at Wix"
     store.ledger.notices.add(
         store.id, kind="status_seen", order_id=row.order_id, shipment_id=row.id, detail=status, reason=reason
     )
-
-
-def _is_held(store: Store, row: ShipmentRow) -> bool:
-    return row.claimed_until is not None and row.claimed_until >= store.clock()
 
 
 def _pairs(ours: Sequence[ShipmentRow], present: OrderFulfillments) -> list[tuple[ShipmentRow, Fulfillment]]:
@@ -106,7 +102,7 @@ def _renewed(row: ShipmentRow, fulfillment: Fulfillment) -> list[str]:
 
 
 def _learn_tracking(store: Store, row: ShipmentRow, info: TrackingInfo, *, has_number: bool) -> None:
-    if _is_held(store, row):
+    if row.is_held(store.clock()):
         # Which may be the very change that Wix tells of.
         msg = "its shipment is being dealt with at this moment"
         raise ShipmentChanged(msg)

@@ -36,7 +36,7 @@ def check_decided(store: Store, row: ShipmentRow) -> None:
         msg = f"it is not decided yet whether Wix has shipment {row.id}"
         hint = f"Send it again as before, {when}, or let a running service: Wix is asked. Then run this command again."
         raise Undecided(msg, what_to_do=hint)
-    is_held = row.claimed_until is not None and row.claimed_until >= store.clock() and row.claimed_by != store.owner
+    is_held = row.is_held(store.clock()) and row.claimed_by != store.owner
     if is_held or is_busy(store, row):
         raise _busy(row)
 

@@ -195,7 +195,7 @@ def _known(store: Store, order_id: str) -> _Known:
     return _Known(
         rows=tuple(rows),
         bookings={row.id: _bookings(store, row) for row in rows},
-        held=frozenset(row.id for row in rows if row.claimed_until is not None and row.claimed_until >= now),
+        held=frozenset(row.id for row in rows if row.is_held(now)),
         dropped=frozenset(id_ for id_, notice in why.items() if notice.reason in DROPPED),
         kept=frozenset(notices.latest(created, kind="kept", reason=AFTER_EDIT)),
     )

@@ -42,7 +42,8 @@ class Database:
         self.is_postgres = self.url.get_backend_name() == "postgresql"
         self._engine = _postgres_engine(self.url) if self.is_postgres else _sqlite_engine(self.url)
         self._writing = self._engine.execution_options(parcelhook_begin="BEGIN IMMEDIATE")
-        self._noting = self._writing if self.is_postgres else _sqlite_engine(self.url, synchronous="NORMAL")
+        noting = self._engine if self.is_postgres else _sqlite_engine(self.url, synchronous="NORMAL")
+        self._noting = noting.execution_options(parcelhook_begin="BEGIN IMMEDIATE")
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -67,8 +68,7 @@ class Database:
 
         The disk is not waited for: the next ``write`` makes it durable too.
         """
-        options = {"parcelhook_begin": "BEGIN IMMEDIATE"}
-        with self._translated(), self._noting.execution_options(**options).begin() as connection:
+        with self._translated(), self._noting.begin() as connection:
             if self.is_postgres:
                 connection.execute(_DO_NOT_WAIT)
             yield connection

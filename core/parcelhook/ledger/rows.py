@@ -201,6 +201,10 @@ class ShipmentRow:
         new.__dict__.update(self.__dict__, **changes)
         return new
 
+    def is_held(self, at: datetime) -> bool:
+        """Tell whether a process holds the shipment at a moment."""
+        return self.claimed_until is not None and self.claimed_until >= at
+
     @property
     def tracking_number(self) -> str:
         """Give the number Wix is told, as it was given, or "" while there is none."""
