@@ -45,14 +45,21 @@ class Work:
     def begun(self) -> Iterator[subprocess.Popen[bytes]]:
         """Start the command, and give it once it has called Wix."""
         folder, before = self.service.folder, self.calls()
+        log = folder / "run.log"
+        told_before = log.stat().st_size if log.exists() else 0
         process = spawn(
             *("--json", "fulfill", "--file", "shipments.csv"),
             variables=self.service.variables,
             out=folder / "run.out",
-            log=folder / "run.log",
+            log=log,
         )
+
+        def has_called() -> bool:
+            # A call that an earlier process left behind may be counted only now: this one has warned before its first.
+            return self.calls() > before and log.stat().st_size > told_before
+
         try:
-            wait_for(lambda: self.calls() > before or process.poll() is not None, what="the command calls Wix")
+            wait_for(lambda: has_called() or process.poll() is not None, what="the command calls Wix")
             yield process
         finally:
             process.kill()
